@@ -1,0 +1,9 @@
+# `cmake --workflow --preset tidy`: clang-tidy (checks in .clang-tidy) on every source of ours.
+# It reads compile_commands.json without precompiled headers, which GCC writes and clang cannot read.
+find_program(RUN_CLANG_TIDY_EXECUTABLE NAMES run-clang-tidy-16 run-clang-tidy)
+if(RUN_CLANG_TIDY_EXECUTABLE)
+  add_custom_target(tidy
+    COMMAND ${RUN_CLANG_TIDY_EXECUTABLE} -quiet -p ${PROJECT_BINARY_DIR}
+      -extra-arg-before=-include${PROJECT_SOURCE_DIR}/cmake/clang_vector.h
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} USES_TERMINAL VERBATIM)
+endif()

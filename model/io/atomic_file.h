@@ -1,0 +1,18 @@
+// Files that are whole or not there: written to a temporary name beside the target, synced,
+// renamed.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+namespace forerun {
+
+/// Replaces `path` by `text`, creating folders above it. The old file stays untouched on any
+/// failure. Throws Error naming the path, the failed call and the reason (read-only, disk full).
+void write_file_atomically(const std::filesystem::path& path, std::string_view text);
+
+/// The whole file. Throws Error naming the path and the reason.
+std::string read_file(const std::filesystem::path& path);
+
+}  // namespace forerun

@@ -1,0 +1,292 @@
+#include "model/io/calibration.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace forerun {
+namespace {
+
+constexpr char kFormat[] = "forerun-calibration";
+constexpr double kNormal90 = 1.6448536269514722;  // 95 % quantile of the normal distribution
+
+/// Doubles of a struct by their keys: written and read by the same table.
+template <class S>
+using Fields = std::vector<std::pair<const char*, double S::*>>;
+
+const Fields<HeldOut> kHeldOutFields = {{"ape_median", &HeldOut::ape_median},
+                                        {"ape_p90", &HeldOut::ape_p90},
+                                        {"ape_max", &HeldOut::ape_max},
+                                        {"bias", &HeldOut::bias},
+                                        {"coverage_90", &HeldOut::coverage_90},
+                                        {"log_width_90", &HeldOut::log_width_90},
+                                        {"interval_score", &HeldOut::interval_score},
+                                        {"regret", &HeldOut::regret}};
+
+const Fields<ResidualProcess> kProcessFields = {
+    {"compute_sd", &ResidualProcess::compute_sd},
+    {"compute_length_doublings", &ResidualProcess::compute_length},
+    {"scale_sd", &ResidualProcess::scale_sd},
+    {"batch_length_doublings", &ResidualProcess::batch_length},
+    {"placement_sd", &ResidualProcess::placement_sd},
+    {"noise_sd", &ResidualProcess::noise_sd},
+    {"communication_noise_sd", &ResidualProcess::communication_noise_sd},
+    {"sweep_sd", &ResidualProcess::sweep_sd}};
+
+template <class S>
+void write_fields(Json& out, const S& from, const Fields<S>& fields) {
+  for (const auto& [key, member] : fields) out[key] = from.*member;
+}
+
+/// A field that an older file does not have keeps its default.
+template <class S>
+void read_fields(const JsonReader& in, S& to, const Fields<S>& fields) {
+  for (const auto& [key, member] : fields) to.*member = in.number_or(key, to.*member);
+}
+
+Json to_json(const ParameterBlock& block) {
+  return {
+      {"prior_mean", block.prior_mean}, {"prior_sd", block.prior_sd}, {"estimate", block.estimate}};
+}
+
+ParameterBlock read_block(const JsonReader& in) {
+  return {in.at("prior_mean").numbers(), in.at("prior_sd").numbers(), in.at("estimate").numbers()};
+}
+
+Json to_json(const Parameter& p) {
+  return {{"name", p.name},   {"value", p.value()},     {"low", p.low()},
+          {"high", p.high()}, {"estimate", p.estimate}, {"sd", p.sd},
+          {"log", p.log},     {"prior_sd", p.prior_sd}, {"determined", p.determined}};
+}
+
+Parameter read_parameter(const JsonReader& in) {
+  return {in.at("name").text(),   in.at("estimate").number(),       in.at("sd").non_negative(),
+          in.at("log").boolean(), in.at("prior_sd").non_negative(), in.at("determined").boolean()};
+}
+
+Json to_json(const Hypothesis& h) {
+  Json process;
+  write_fields(process, h.process, kProcessFields);
+  return {{"name", h.name},
+          {"weight", h.weight},
+          {"network", to_json(h.network)},
+          {"network_covariance", h.network_covariance},
+          {"residual_process", process}};
+}
+
+Hypothesis read_hypothesis(const JsonReader& in) {
+  Hypothesis h;
+  h.name = in.at("name").text();
+  h.weight = in.at("weight").non_negative();
+  h.network = read_block(in.at("network"));
+  h.network_covariance = in.at("network_covariance").numbers();
+  read_fields(in.at("residual_process"), h.process, kProcessFields);
+  return h;
+}
+
+Json to_json(const NetworkCalibration& n) {
+  Json out = {{"cluster", n.cluster},
+              {"intra_measured", n.intra_measured},
+              {"inter_measured", n.inter_measured},
+              {"bytes_known", n.bytes_known},
+              {"max_nodes", n.max_nodes},
+              {"max_gpus", n.max_gpus},
+              {"max_gpus_per_node", n.max_gpus_per_node},
+              {"hypotheses", Json::array()}};
+  for (const Hypothesis& h : n.hypotheses) out["hypotheses"].push_back(to_json(h));
+  return out;
+}
+
+int read_count(const JsonReader& in, const char* key) {
+  return static_cast<int>(in.at(key).whole(0));
+}
+
+NetworkCalibration read_network(const JsonReader& in) {
+  NetworkCalibration n;
+  n.cluster = in.at("cluster").text();
+  n.intra_measured = in.at("intra_measured").boolean();
+  n.inter_measured = in.at("inter_measured").boolean();
+  n.bytes_known = in.at("bytes_known").boolean();
+  n.max_nodes = read_count(in, "max_nodes");
+  n.max_gpus = read_count(in, "max_gpus");
+  n.max_gpus_per_node = read_count(in, "max_gpus_per_node");
+  for (const JsonReader& h : in.at("hypotheses").items())
+    n.hypotheses.push_back(read_hypothesis(h));
+  return n;
+}
+
+Json to_json(const HeldOut& held_out) {
+  Json out = {{"points", held_out.points}, {"refused", held_out.refused}};
+  write_fields(out, held_out, kHeldOutFields);
+  return out;
+}
+
+HeldOut read_held_out(const JsonReader& in) {
+  HeldOut held_out;
+  held_out.points = read_count(in, "points");
+  held_out.refused = read_count(in, "refused");
+  read_fields(in, held_out, kHeldOutFields);
+  return held_out;
+}
+
+Json to_json(const FittedPoint& point) {
+  return {{"placement", point.at.placement.text()},
+          {"local_batch", point.at.local_batch},
+          {"accumulation", point.at.accumulation},
+          {"step_time_s", point.step_time_s},
+          {"noise_variance", point.noise_variance}};
+}
+
+FittedPoint read_point(const JsonReader& in) {
+  FittedPoint point;
+  point.at.placement = Placement::from_text(in.at("placement").text());
+  point.at.local_batch = static_cast<int>(in.at("local_batch").whole(1));
+  point.at.accumulation = static_cast<int>(in.at("accumulation").whole(1));
+  point.step_time_s = in.at("step_time_s").positive();
+  point.noise_variance = in.at("noise_variance").non_negative();
+  return point;
+}
+
+Json to_json(const MemoryModel& memory) {
+  return {{"fixed_bytes", memory.fixed.value()},
+          {"per_sample_bytes", memory.per_sample.value()},
+          {"largest_probed_batch", memory.largest_probed_batch}};
+}
+
+Json to_json(const WorkloadCalibration& w) {
+  Json out = {{"name", w.name},
+              {"network", w.network},
+              {"grad_bytes", w.grad_bytes},
+              {"buckets", w.buckets},
+              {"serial_share", w.serial_share},
+              {"optimizer_s", w.optimizer_s},
+              {"load_s_per_sample", w.load_s_per_sample},
+              {"repeat_variance", w.repeat_variance},
+              {"shape_log_batch", w.shape_log_batch},
+              {"shape_log_factor", w.shape_log_factor},
+              {"batches_measured", w.batches_measured},
+              {"max_gpus", w.max_gpus},
+              {"max_nodes", w.max_nodes},
+              {"max_gpus_per_node", w.max_gpus_per_node},
+              {"method", w.method},
+              {"method_error", w.method_error},
+              {"hypotheses", Json::array()},
+              {"points", Json::array()},
+              {"naive", Json::object()}};
+  if (w.memory) out["memory"] = to_json(*w.memory);
+  if (w.noise_scale) out["noise_scale_samples"] = *w.noise_scale;
+  if (w.held_out) out["held_out"] = to_json(*w.held_out);
+  for (const auto& [name, held_out] : w.naive) out["naive"][name] = to_json(held_out);
+  for (const ParameterBlock& block : w.hypotheses) out["hypotheses"].push_back(to_json(block));
+  for (const FittedPoint& point : w.points) out["points"].push_back(to_json(point));
+  return out;
+}
+
+WorkloadCalibration read_workload(const JsonReader& in) {
+  WorkloadCalibration w;
+  w.name = in.at("name").text();
+  w.network = read_count(in, "network");
+  w.grad_bytes = in.at("grad_bytes").non_negative();
+  w.buckets = in.at("buckets").positive();
+  w.serial_share = in.at("serial_share").non_negative();
+  w.optimizer_s = in.at("optimizer_s").non_negative();
+  w.load_s_per_sample = in.at("load_s_per_sample").non_negative();
+  w.repeat_variance = in.at("repeat_variance").non_negative();
+  w.shape_log_batch = in.at("shape_log_batch").numbers();
+  w.shape_log_factor = in.at("shape_log_factor").numbers();
+  for (const JsonReader& b : in.at("batches_measured").items())
+    w.batches_measured.push_back(static_cast<int>(b.whole(1)));
+  w.max_gpus = read_count(in, "max_gpus");
+  w.max_nodes = read_count(in, "max_nodes");
+  w.max_gpus_per_node = read_count(in, "max_gpus_per_node");
+  w.method = in.at("method").text();
+  w.method_error = in.at("method_error").non_negative();
+  for (const JsonReader& block : in.at("hypotheses").items())
+    w.hypotheses.push_back(read_block(block));
+  for (const JsonReader& point : in.at("points").items()) w.points.push_back(read_point(point));
+  if (in.has("memory")) {
+    const JsonReader memory = in.at("memory");
+    w.memory = MemoryModel{Bytes<>(memory.at("fixed_bytes").number()),
+                           BytesPerSample<>(memory.at("per_sample_bytes").number()),
+                           memory.at("largest_probed_batch").number()};
+  }
+  w.noise_scale = in.optional_number("noise_scale_samples");
+  if (in.has("held_out")) w.held_out = read_held_out(in.at("held_out"));
+  const JsonReader naive = in.at("naive");
+  for (const auto& [name, unused] : naive.node().items())
+    w.naive[name] = read_held_out(naive.at(name));
+  return w;
+}
+
+}  // namespace
+
+double Parameter::value() const { return log ? std::exp(estimate) : estimate; }
+double Parameter::low() const {
+  return log ? std::exp(estimate - kNormal90 * sd) : estimate - kNormal90 * sd;
+}
+double Parameter::high() const {
+  return log ? std::exp(estimate + kNormal90 * sd) : estimate + kNormal90 * sd;
+}
+
+const WorkloadCalibration* Calibration::find(const std::string& model) const {
+  const auto found = std::find_if(workloads.begin(), workloads.end(),
+                                  [&](const WorkloadCalibration& w) { return w.name == model; });
+  return found == workloads.end() ? nullptr : &*found;
+}
+
+const Parameter* Calibration::parameter(const std::string& name) const {
+  const auto found = std::find_if(parameters.begin(), parameters.end(),
+                                  [&](const Parameter& p) { return p.name == name; });
+  return found == parameters.end() ? nullptr : &*found;
+}
+
+void save_calibration(const std::filesystem::path& path, const Calibration& calibration) {
+  Json document = {{"format", kFormat},
+                   {"version", kCalibrationVersion},
+                   {"source", calibration.source},
+                   {"device", calibration.device},
+                   {"label", calibration.label},
+                   {"held_out_by", calibration.held_out_by},
+                   {"max_ranks", calibration.max_ranks},
+                   {"threads_per_rank", calibration.threads_per_rank},
+                   {"memory_per_rank_bytes", calibration.memory_per_rank_bytes},
+                   {"converged", calibration.converged},
+                   {"parameters", Json::array()},
+                   {"networks", Json::array()},
+                   {"workloads", Json::array()}};
+  for (const Parameter& p : calibration.parameters) document["parameters"].push_back(to_json(p));
+  for (const NetworkCalibration& n : calibration.networks)
+    document["networks"].push_back(to_json(n));
+  for (const WorkloadCalibration& w : calibration.workloads)
+    document["workloads"].push_back(to_json(w));
+  save_document(path, document);
+}
+
+Calibration load_calibration(const std::filesystem::path& path) {
+  const Json document = load_document(path, kFormat, kCalibrationVersion);
+  const JsonReader in(document, path.string() + ": ");
+  Calibration calibration;
+  calibration.source = in.at("source").text();
+  calibration.device = in.at("device").text();
+  calibration.label = in.at("label").text();
+  calibration.held_out_by = in.at("held_out_by").text();
+  calibration.max_ranks = read_count(in, "max_ranks");
+  calibration.threads_per_rank = static_cast<int>(in.at("threads_per_rank").whole(1));
+  calibration.memory_per_rank_bytes = in.at("memory_per_rank_bytes").non_negative();
+  calibration.converged = in.at("converged").boolean();
+  for (const JsonReader& p : in.at("parameters").items())
+    calibration.parameters.push_back(read_parameter(p));
+  for (const JsonReader& n : in.at("networks").items())
+    calibration.networks.push_back(read_network(n));
+  for (const JsonReader& w : in.at("workloads").items())
+    calibration.workloads.push_back(read_workload(w));
+  for (const WorkloadCalibration& w : calibration.workloads) {
+    if (w.network >= static_cast<int>(calibration.networks.size()) ||
+        w.hypotheses.size() != calibration.networks[w.network].hypotheses.size()) {
+      in.at("workloads")
+          .fail("workload " + w.name + " does not match the networks; calibrate again");
+    }
+  }
+  return calibration;
+}
+
+}  // namespace forerun

@@ -1,0 +1,103 @@
+// The page that holds the idea: what Forerun believes about the time of one training step.
+//
+//   T_step = max( T_load,  s C(b) w(n)  with the last backward overlapped by the all-reduce )
+//
+//   C(b)   compute of a micro-step of b samples on one device              compute.h
+//   w(n)   = 1 + spread sqrt(2 ln n): every step waits for the slowest rank
+//   t      what the strategy sends: ddp an all-reduce of the gradients     strategy.h,
+//          over n ranks on m nodes                                  exchange.h, collective.h
+//   g      how well backward hides t: (T_bwd^g + t^g)^(1/g)               overlap.h
+//   s      micro-steps per step; only the last one communicates
+//
+// The network belongs to the cluster and is shared by every workload; the rest belongs to one
+// workload. So a workload measured on one GPU can be predicted on many once its gradient bytes are
+// known.
+#pragma once
+
+#include <cmath>
+
+#include "model/collective.h"
+#include "model/compute.h"
+#include "model/configuration.h"
+#include "model/exchange.h"
+#include "model/overlap.h"
+#include "model/strategy.h"
+#include "model/units.h"
+
+namespace forerun {
+
+/// Everything `step_time()` needs about a workload on a cluster. T is `double` to predict and
+/// `ceres::Jet` to fit.
+template <class T = double>
+struct StepModel {
+  // The cluster's, shared by all workloads.
+  Network<T> network;
+  T contention = T(1);  ///< a collective inside training against the same one alone
+  T spread = T(0);      ///< relative spread of compute between ranks
+
+  // The workload's.
+  ComputeCurve<T> compute;  ///< forward, backward and optimizer of one micro-step
+  Bytes<T> grad_bytes;      ///< sent per step and rank
+  T buckets = T(1);         ///< they are sent in: each pays the latency
+  T overlap = T(2);         ///< g of overlapped_time()
+  /// Of C(b), what nothing overlaps: forward and optimizer. Where it was not measured 0.35: forward
+  /// is half of backward (2 of 6 FLOP per weight and sample), the optimizer is small.
+  double serial_share = 0.35;
+  Seconds<> optimizer;      ///< inside C(b), once per step; 0 where it was not measured
+  SecondsPerSample<> load;  ///< what the input pipeline needs per sample and rank; 0: no limit
+};
+
+/// A step taken apart. The parts add up to the step.
+template <class T = double>
+struct StepTime {
+  Seconds<T> compute;  ///< forward and backward of all micro-steps
+  Seconds<T> optimizer;
+  Seconds<T> waiting;                ///< for the slowest rank
+  Seconds<T> exposed_communication;  ///< what backward does not hide
+  Seconds<T> loader;                 ///< waiting for input beyond all of the above
+
+  Seconds<T> total() const {
+    return compute + optimizer + waiting + exposed_communication + loader;
+  }
+};
+
+/// Expected maximum of n equal spreads around a mean, in units of the spread: sqrt(2 ln n), 0 for
+/// one rank. Source: extreme values of the normal distribution (an upper bound at small n).
+inline double slowest_of(int world_size) { return std::sqrt(2.0 * std::log(world_size)); }
+
+/// Communication of one step, as slow as it is inside training.
+template <class T>
+Exchange<T> communication_time(const StepModel<T>& model, const Configuration& at) {
+  const Exchange<T> alone = exchange_time(strategy_pattern(at.strategy), model.network,
+                                          model.grad_bytes, model.buckets, at.placement);
+  return {alone.hidden * model.contention, alone.open * model.contention};
+}
+
+/// Time of one step of a data-parallel training by at.strategy.
+template <class T>
+StepTime<T> step_time(const StepModel<T>& model, const Configuration& at) {
+  const T micro_steps(at.accumulation);
+  const Seconds<T> compute = model.compute.time(Samples<>(at.local_batch));
+  const T wait = model.spread * slowest_of(at.world_size());
+  // Only the last backward runs beside the collectives; a late rank delays both.
+  const Seconds<T> backward = compute * (T(1.0 - model.serial_share) * (T(1) + wait));
+  const Exchange<T> communication = communication_time(model, at);
+  const Seconds<T> exposed = overlapped_time(backward, communication.hidden, model.overlap) -
+                             backward + communication.open;
+
+  StepTime<T> step;
+  const Seconds<T> measured(T(model.optimizer.value()));
+  const Seconds<T> optimizer = measured < compute ? measured : compute;
+  const bool sharded = strategy_pattern(at.strategy).shards_optimizer;
+  step.optimizer = sharded ? optimizer / T(at.world_size()) : optimizer;
+  step.compute = (compute - optimizer) * micro_steps;
+  step.waiting = compute * (micro_steps * wait);
+  step.exposed_communication = exposed;
+  step.loader = Seconds<T>(T(0));
+  const Seconds<T> load(T(model.load.value() * at.local_batch * at.accumulation));
+  const Seconds<T> busy = step.total();
+  if (load > busy) step.loader = load - busy;
+  return step;
+}
+
+}  // namespace forerun
