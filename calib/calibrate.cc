@@ -1,0 +1,307 @@
+#include "calib/calibrate.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <map>
+#include <set>
+
+#include "calib/fit.h"
+#include "calib/held_out.h"
+#include "calib/predictor.h"
+#include "model/error.h"
+
+namespace forerun {
+namespace {
+
+// When the data count as having determined a parameter: they left less than this of the prior's sd,
+// and know a positive one within a factor of two either way (90 %).
+constexpr double kPriorLeft = 0.7;
+constexpr double kFactorOfTwo = 0.42;  // ln 2 / 1.645
+
+template <int Size>
+ParameterBlock block_of(const Prior<Size>& prior, const Eigen::Matrix<double, Size, 1>& estimate) {
+  return {{prior.mean.begin(), prior.mean.end()},
+          {prior.sd.begin(), prior.sd.end()},
+          {estimate.begin(), estimate.end()}};
+}
+
+template <int Size, size_t Names>
+void add_parameters(std::vector<Parameter>& out, const std::string& prefix,
+                    const std::array<ParameterName, Names>& names, const Prior<Size>& prior,
+                    const Eigen::Matrix<double, Size, 1>& estimate,
+                    const Eigen::Matrix<double, Size, Size>& covariance) {
+  for (int i = 0; i < Size; ++i) {
+    const double sd = std::sqrt(std::max(0.0, covariance(i, i)));
+    // A parameter that is not in play has a prior that fixes it.
+    const bool determined =
+        prior.sd[i] > 1e-3 && sd < kPriorLeft * prior.sd[i] && (!names[i].log || sd < kFactorOfTwo);
+    out.push_back({prefix + names[i].name, estimate[i], sd, names[i].log, prior.sd[i], determined});
+  }
+}
+
+/// peak(b) through the largest peak seen at each local batch, by least squares with both terms >=
+/// 0; none for fewer than two batches.
+std::optional<MemoryModel> fit_memory(const std::vector<const Observation*>& rows) {
+  std::map<double, double> peaks;
+  for (const Observation* row : rows) {
+    if (row->peak_memory_bytes) {
+      double& peak = peaks[row->at.local_batch];
+      peak = std::max(peak, *row->peak_memory_bytes);
+    }
+  }
+  if (peaks.size() < 2) return std::nullopt;
+  double n = 0, sb = 0, sbb = 0, sp = 0, sbp = 0;
+  for (const auto& [b, p] : peaks) n += 1, sb += b, sbb += b * b, sp += p, sbp += b * p;
+  const double slope = std::max(0.0, (n * sbp - sb * sp) / (n * sbb - sb * sb));
+  const double fixed = std::max(0.0, (sp - slope * sb) / n);
+  return MemoryModel{Bytes<>(fixed), BytesPerSample<>(slope), peaks.rbegin()->first};
+}
+
+NetworkCalibration describe_network(const std::string& cluster, const Evidence& evidence) {
+  NetworkCalibration network{.cluster = cluster, .hypotheses = {}};
+  network.bytes_known = !evidence.sweeps.empty();
+  const auto see = [&](const Placement& placement) {
+    network.max_nodes = std::max(network.max_nodes, placement.nodes());
+    network.max_gpus = std::max(network.max_gpus, placement.world_size());
+    network.max_gpus_per_node = std::max(network.max_gpus_per_node, placement.max_ranks_per_node());
+    network.intra_measured =
+        network.intra_measured || (placement.nodes() == 1 && placement.world_size() > 1);
+    network.inter_measured = network.inter_measured || placement.nodes() > 1;
+  };
+  for (const WorkloadEvidence& w : evidence.workloads) {
+    for (const FitPoint& p : w.points) {
+      see(p.at.placement);
+      network.bytes_known = network.bytes_known || (w.grad_bytes > 0 && p.at.world_size() > 1);
+    }
+  }
+  for (const SweepEvidence& sweep : evidence.sweeps) see(sweep.placement);
+  return network;
+}
+
+WorkloadCalibration describe_workload(const WorkloadEvidence& evidence,
+                                      const Eigen::VectorXd& row_noise) {
+  WorkloadCalibration w;
+  w.name = evidence.traits.name;
+  w.grad_bytes = evidence.grad_bytes;
+  w.buckets = evidence.traits.buckets;
+  w.serial_share = evidence.traits.serial_share;
+  w.optimizer_s = evidence.traits.optimizer_s;
+  w.repeat_variance = evidence.traits.repeat_variance;
+  w.shape_log_batch = evidence.traits.shape.log_batch;
+  w.shape_log_factor = evidence.traits.shape.log_factor;
+  std::set<int> batches;
+  for (size_t i = 0; i < evidence.points.size(); ++i) {
+    const FitPoint& p = evidence.points[i];
+    w.points.push_back({p.at, p.step_time_s, row_noise[static_cast<Eigen::Index>(i)]});
+    batches.insert(p.at.local_batch);
+    w.max_gpus = std::max(w.max_gpus, p.at.world_size());
+    w.max_nodes = std::max(w.max_nodes, p.at.placement.nodes());
+    w.max_gpus_per_node = std::max(w.max_gpus_per_node, p.at.placement.max_ranks_per_node());
+  }
+  w.batches_measured.assign(batches.begin(), batches.end());
+  return w;
+}
+
+/// Relative evidence to probabilities.
+void normalize_weights(std::vector<Hypothesis>& hypotheses) {
+  double total = 0;
+  for (const Hypothesis& h : hypotheses) total += h.weight;
+  for (Hypothesis& h : hypotheses) {
+    h.weight =
+        std::isfinite(total) ? h.weight / total : static_cast<double>(&h == &hypotheses.back());
+  }
+}
+
+/// Adds one cluster's network and workloads.
+void add_cluster(Calibration& calibration, const std::string& cluster, const Evidence& evidence,
+                 const Ingredients& ingredients) {
+  std::vector<std::pair<const char*, TwoNodeHypothesis>> hypotheses = {
+      {"two nodes are like more", TwoNodeHypothesis::kSameAsMore}};
+  if (ingredients.two_nodes) {
+    hypotheses.insert(hypotheses.begin(),
+                      {"two nodes may differ from more", TwoNodeHypothesis::kMayDiffer});
+  }
+  std::vector<ClusterFit> fits;
+  NetworkCalibration network = describe_network(cluster, evidence);
+  for (const auto& [name, hypothesis] : hypotheses) {
+    // Without two nodes in the data there is nothing to tell apart.
+    if (!fits.empty() && !network.inter_measured) break;
+    fits.push_back(fit_cluster(evidence, hypothesis, ingredients));
+    const ClusterFit& fit = fits.back();
+    network.hypotheses.push_back(
+        {.name = name,
+         .weight = std::exp(fit.network.log_evidence - fits.front().network.log_evidence),
+         .network = block_of(fit.priors.network, fit.parameters.network),
+         .network_covariance = {fit.network.covariance.data(),
+                                fit.network.covariance.data() + fit.network.covariance.size()},
+         .process = fit.process});
+    calibration.converged = calibration.converged && fit.converged;
+  }
+  // Data from one and two nodes cannot tell: what their evidence differs by is how the priors
+  // happen to fit.
+  if (network.max_nodes < 3) {
+    for (Hypothesis& h : network.hypotheses) h.weight = 1;
+  }
+  normalize_weights(network.hypotheses);
+  // What the data rule out costs time in every prediction and changes none.
+  while (network.hypotheses.size() > 1 && network.hypotheses.back().weight < 1e-3) {
+    network.hypotheses.pop_back();
+    fits.pop_back();
+    network.hypotheses.front().weight = 1;
+  }
+
+  const std::string prefix = cluster.empty() ? "" : cluster + ".";
+  const ClusterFit& first = fits.front();
+  add_parameters(calibration.parameters, prefix, kNetworkNames, first.priors.network,
+                 first.parameters.network, first.network.covariance);
+  for (size_t i = 0; i < evidence.workloads.size(); ++i) {
+    WorkloadCalibration w = describe_workload(evidence.workloads[i], first.row_noise[i]);
+    w.network = static_cast<int>(calibration.networks.size());
+    for (const ClusterFit& fit : fits)
+      w.hypotheses.push_back(block_of(fit.priors.workloads[i], fit.parameters.workloads[i]));
+    if (!cluster.empty()) w.name = cluster + ":" + w.name;
+    add_parameters(calibration.parameters, w.name + ".", kWorkloadNames, first.priors.workloads[i],
+                   first.parameters.workloads[i], first.workloads[i].covariance);
+    calibration.workloads.push_back(std::move(w));
+  }
+  calibration.networks.push_back(std::move(network));
+}
+
+/// Rows by cluster. One cluster alone needs no name.
+std::map<std::string, std::vector<Observation>> by_cluster(const std::vector<Observation>& rows) {
+  std::map<std::string, std::vector<Observation>> clusters;
+  for (const Observation& row : rows) clusters[row.cluster].push_back(row);
+  if (clusters.size() == 1) return {{"", rows}};
+  return clusters;
+}
+
+/// The fit alone, without a check.
+Calibration fit_rows(const std::vector<Observation>& rows, const Profile* profile,
+                     const Ingredients& ingredients) {
+  if (rows.empty()) throw Error("no row to fit (every row has role test?)");
+  Calibration calibration;
+  for (const auto& [cluster, of_cluster] : by_cluster(rows)) {
+    Evidence evidence = gather_evidence(of_cluster);
+    thin_out(evidence);
+    if (profile != nullptr) add_sweeps(*profile, evidence);
+    add_cluster(calibration, cluster, evidence, ingredients);
+    std::map<std::string, std::vector<const Observation*>> of_workload;
+    for (const Observation& row : of_cluster) {
+      const std::string name = workload_name(row.model, row.at);
+      of_workload[cluster.empty() ? name : cluster + ":" + name].push_back(&row);
+    }
+    for (WorkloadCalibration& w : calibration.workloads) {
+      const auto same = of_workload.find(w.name);
+      if (same != of_workload.end()) w.memory = fit_memory(same->second);
+    }
+  }
+  return calibration;
+}
+
+std::map<std::string, WorkloadCheck> check(const Calibration& fitted, const Split& split) {
+  const bool several = fitted.networks.size() > 1;
+  const auto fit_points = points_by_workload(split.fit, several);
+  const auto test_points = points_by_workload(split.test, several);
+  const Predictor predictor(fitted);
+  std::map<std::string, WorkloadCheck> out;
+  for (const WorkloadCalibration& w : fitted.workloads) {
+    const auto held_out = test_points.find(w.name);
+    if (held_out == test_points.end()) continue;
+    out[w.name] = check_workload(predictor, w.name, fit_points.at(w.name), held_out->second);
+  }
+  return out;
+}
+
+/// The baseline that beat the model clearly on points neither had seen: by half at the median and
+/// not worse at the 90th percentile. One scale left out is little to judge by, so less is luck.
+std::string better_method(const WorkloadCheck& inside) {
+  constexpr int kEnough = 8;
+  std::string best = "model";
+  double error = 0.5 * inside.model.ape_median;
+  if (inside.model.points < kEnough) return best;
+  for (const auto& [name, baseline] : inside.naive) {
+    if (baseline.ape_median < error && baseline.ape_p90 <= inside.model.ape_p90) {
+      best = name;
+      error = baseline.ape_median;
+    }
+  }
+  return best;
+}
+
+Calibration calibrate(const std::vector<Observation>& rows, const Profile* profile,
+                      const std::string& source, const Ingredients& ingredients) {
+  const auto start = std::chrono::steady_clock::now();
+  const Split outer = split_by_role(rows);
+  const bool has_test =
+      std::any_of(rows.begin(), rows.end(), [](const Observation& o) { return o.role == "test"; });
+  const std::vector<Observation>& fit = has_test ? outer.fit : rows;
+
+  Calibration calibration = fit_rows(fit, profile, ingredients);
+  calibration.source = source;
+  const Split inner = split_inside(fit);
+  std::map<std::string, WorkloadCheck> inside;
+  if (!inner.fit.empty() && !inner.test.empty())
+    inside = check(fit_rows(inner.fit, profile, ingredients), inner);
+  for (WorkloadCalibration& w : calibration.workloads) {
+    const auto found = inside.find(w.name);
+    if (found == inside.end()) continue;
+    w.method = better_method(found->second);
+    if (w.method != "model") w.method_error = found->second.naive.at(w.method).ape_p90;
+    w.held_out = found->second.model;
+    w.naive = found->second.naive;
+  }
+  calibration.held_out_by = inner.description;
+  if (has_test) {
+    for (WorkloadCalibration& w : calibration.workloads) {
+      w.held_out.reset();
+      w.naive.clear();
+    }
+    for (const auto& [name, result] : check(calibration, outer)) {
+      auto w = std::find_if(calibration.workloads.begin(), calibration.workloads.end(),
+                            [&wanted = name](const auto& c) { return c.name == wanted; });
+      w->held_out = result.model;
+      w->naive = result.naive;
+    }
+    calibration.held_out_by = outer.description;
+  }
+  calibration.fit_seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return calibration;
+}
+
+}  // namespace
+
+std::map<std::string, std::vector<FitPoint>> points_by_workload(
+    const std::vector<Observation>& rows, bool several_clusters) {
+  std::map<std::string, std::vector<FitPoint>> out;
+  std::map<std::string, std::vector<Observation>> clusters;
+  for (const Observation& row : rows) clusters[several_clusters ? row.cluster : ""].push_back(row);
+  for (const auto& [cluster, of_cluster] : clusters) {
+    for (WorkloadEvidence& w : gather_evidence(of_cluster).workloads) {
+      out[cluster.empty() ? w.traits.name : cluster + ":" + w.traits.name] = std::move(w.points);
+    }
+  }
+  return out;
+}
+
+Calibration calibrate_observations(const std::vector<Observation>& rows, const std::string& source,
+                                   const Ingredients& ingredients) {
+  return calibrate(rows, nullptr, source, ingredients);
+}
+
+Calibration calibrate_profile(const Profile& profile, const std::string& source) {
+  Calibration calibration = calibrate(observations_of(profile), &profile, source, {});
+  calibration.device = profile.machine.device;
+  calibration.label = profile.machine.label;
+  calibration.max_ranks = profile.machine.max_ranks;
+  calibration.threads_per_rank = profile.machine.threads_per_rank;
+  calibration.memory_per_rank_bytes = profile.machine.memory_per_rank_bytes;
+  for (WorkloadCalibration& w : calibration.workloads) {
+    if (const WorkloadProfile* measured = profile.find(w.name))
+      w.noise_scale = measured->noise_scale;
+  }
+  return calibration;
+}
+
+}  // namespace forerun

@@ -1,0 +1,27 @@
+// The compute curve as one-rank points draw it: a straight line, and what the line misses.
+#pragma once
+
+#include <vector>
+
+#include "calib/evidence.h"
+
+namespace forerun {
+
+/// launch + per_sample * b, in seconds.
+struct ComputeLine {
+  double launch = 0;
+  double per_sample = 0;
+
+  double at(double batch) const { return launch + per_sample * batch; }
+};
+
+/// Through the fastest way each batch was run (one rank alone, where that was measured), by
+/// relative least squares with both terms
+/// >= 0. `points` must not be empty.
+ComputeLine compute_line(const std::vector<FitPoint>& points);
+
+/// What the line misses at the batches that one rank ran; empty for fewer than three of them: then
+/// the line says all.
+CurveShape shape_around(const ComputeLine& line, const std::vector<FitPoint>& points);
+
+}  // namespace forerun

@@ -1,0 +1,178 @@
+#include "calib/evidence.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <set>
+
+#include "calib/compute_line.h"
+#include "calib/statistics.h"
+
+namespace forerun {
+namespace {
+
+constexpr double kStepsOfAMean = 16;  // what an interval is for: the mean of about 16 steps
+
+/// The same ranks on the same nodes, spread evenly: what the formulas can tell apart.
+Configuration canonical(Configuration at) {
+  at.placement = Placement::even(at.placement.nodes(), at.placement.world_size());
+  return at;
+}
+
+/// Mean of the rows of one configuration, in log: robust against nothing, but the same whatever the
+/// order.
+FitPoint mean_point(const Configuration& at, std::vector<const Observation*> rows) {
+  // Sorted, so that the order of rows does not change the last bit of a sum.
+  std::sort(rows.begin(), rows.end(), [](const Observation* a, const Observation* b) {
+    return a->step_time_s < b->step_time_s;
+  });
+  double steps = 0;
+  double log_sum = 0;
+  double variance = 0;
+  for (const Observation* row : rows) {
+    log_sum += row->steps * std::log(row->step_time_s);
+    steps += row->steps;
+    const double relative = row->stddev_s.value_or(0) / row->step_time_s;
+    variance += row->steps * relative * relative;
+  }
+  return {at, std::exp(log_sum / steps), variance / (steps * steps)};
+}
+
+/// The median over rows of an optional part of the step, as a share of the step.
+template <class Part>
+std::optional<double> median_share(const std::vector<const Observation*>& rows, Part part) {
+  std::vector<double> shares;
+  for (const Observation* row : rows) {
+    if (const std::optional<double> value = part(*row)) shares.push_back(*value / row->step_time_s);
+  }
+  if (shares.empty()) return std::nullopt;
+  return median(shares);
+}
+
+/// All-reduces of a bucketed reducer: 1 MiB first, then 25 MiB. Source: PyTorch reducer.hpp,
+/// kDefaultFirstBucketBytes, kDefaultBucketBytesCap.
+double bucket_count(double grad_bytes) {
+  constexpr double kFirst = 1 << 20;
+  constexpr double kNext = 25 << 20;
+  return grad_bytes <= kFirst ? 1 : 1 + std::ceil((grad_bytes - kFirst) / kNext);
+}
+
+WorkloadTraits traits_of(const std::string& name, const std::vector<const Observation*>& rows,
+                         double grad_bytes) {
+  WorkloadTraits traits;
+  traits.name = name;
+  if (grad_bytes > 0) traits.buckets = bucket_count(grad_bytes);
+  std::vector<const Observation*> alone;
+  for (const Observation* row : rows) {
+    if (row->at.world_size() == 1 && row->at.accumulation == 1) alone.push_back(row);
+  }
+  const auto backward = median_share(alone, [](const Observation& o) { return o.backward_s; });
+  if (backward) traits.serial_share = std::clamp(1.0 - *backward, 0.0, 0.95);
+  std::vector<double> optimizer;
+  for (const Observation* row : alone) {
+    if (row->optimizer_s) optimizer.push_back(*row->optimizer_s);
+  }
+  if (!optimizer.empty()) traits.optimizer_s = median(optimizer);
+  std::vector<double> repeats;
+  for (const Observation* row : rows) {
+    if (!row->stddev_s) continue;
+    const double relative = *row->stddev_s / row->step_time_s;
+    repeats.push_back(relative * relative / kStepsOfAMean);
+  }
+  if (!repeats.empty()) traits.repeat_variance = median(repeats);
+  return traits;
+}
+
+}  // namespace
+
+Coordinates coordinates_of(const Configuration& at) {
+  return {std::log2(at.local_batch), std::log2(at.placement.nodes()),
+          std::log2(at.placement.mean_ranks_per_node())};
+}
+
+std::string workload_name(const std::string& model, const Configuration& at) {
+  std::string name = model;
+  if (at.strategy != "ddp" && at.strategy != "serial") name += "/" + at.strategy;
+  if (at.precision != "float32") name += "@" + at.precision;
+  return name;
+}
+
+std::string model_of(const std::string& workload, const Configuration& at) {
+  const std::string suffix = workload_name("", at);
+  return workload.ends_with(suffix) ? workload.substr(0, workload.size() - suffix.size())
+                                    : workload;
+}
+
+Evidence gather_evidence(const std::vector<Observation>& observations) {
+  std::map<std::string, std::vector<const Observation*>> by_name;
+  for (const Observation& o : observations) by_name[workload_name(o.model, o.at)].push_back(&o);
+  Evidence evidence;
+  for (const auto& [name, rows] : by_name) {
+    WorkloadEvidence workload;
+    std::vector<double> grad_bytes;
+    std::map<Configuration, std::vector<const Observation*>> by_configuration;
+    for (const Observation* row : rows) {
+      if (row->grad_bytes) grad_bytes.push_back(*row->grad_bytes);
+      Configuration at = canonical(row->at);
+      if (at.strategy == "serial") at.strategy = "ddp";  // one rank: the same thing
+      by_configuration[at].push_back(row);
+    }
+    if (!grad_bytes.empty()) workload.grad_bytes = median(grad_bytes);
+    workload.traits = traits_of(name, rows, workload.grad_bytes);
+    for (const auto& [at, same] : by_configuration) workload.points.push_back(mean_point(at, same));
+    workload.traits.shape = shape_around(compute_line(workload.points), workload.points);
+    evidence.workloads.push_back(std::move(workload));
+  }
+  return evidence;
+}
+
+void thin_out(Evidence& evidence) {
+  constexpr size_t kMostPoints = 256;
+  for (WorkloadEvidence& workload : evidence.workloads) {
+    std::vector<FitPoint>& points = workload.points;
+    if (points.size() <= kMostPoints) continue;
+    for (size_t i = 0; i < kMostPoints; ++i) points[i] = points[i * points.size() / kMostPoints];
+    points.resize(kMostPoints);
+  }
+}
+
+std::vector<Observation> observations_of(const Profile& profile) {
+  std::vector<Observation> out;
+  for (const WorkloadProfile& workload : profile.workloads) {
+    for (const MeasuredConfiguration& measured : workload.configurations) {
+      const std::vector<double> steps = measured.step_times();
+      if (measured.status != "ok" || steps.empty()) continue;
+      Observation o;
+      o.model = workload.name;
+      o.at = measured.at;
+      o.role = measured.role;
+      o.step_time_s = median(steps);
+      o.steps = static_cast<double>(steps.size());
+      // Of one step, such that the mean of 16 has the spread that blocks of 16 really had.
+      o.stddev_s = std::sqrt(kStepsOfAMean * relative_block_variance(steps)) * o.step_time_s;
+      o.grad_bytes = workload.grad_bytes;
+      o.peak_memory_bytes = measured.peak_memory_bytes;
+      const RankSteps& rank = measured.ranks.front();
+      o.exposed_comm_s = median(rank.exposed_comm_s);
+      const auto positive = [](double value) {
+        return value > 0 ? std::optional(value) : std::nullopt;
+      };
+      o.forward_s = positive(median(rank.forward_s));
+      o.backward_s = positive(median(rank.backward_s));
+      o.optimizer_s = median(rank.optimizer_s);
+      out.push_back(std::move(o));
+    }
+  }
+  return out;
+}
+
+void add_sweeps(const Profile& profile, Evidence& evidence) {
+  for (const SweepPoint& point : profile.network) {
+    if (point.collective != "allreduce" || point.samples_s.empty()) continue;
+    const double blocks = static_cast<double>(point.samples_s.size()) / kStepsOfAMean;
+    evidence.sweeps.push_back({point.placement, point.size_bytes, median(point.samples_s),
+                               relative_block_variance(point.samples_s) / std::max(blocks, 1.0)});
+  }
+}
+
+}  // namespace forerun

@@ -1,0 +1,73 @@
+// Everything that was measured on one cluster, as the fit sees it: workloads with their mean step
+// times, and sweeps.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "calib/parameters.h"
+#include "model/io/observations.h"
+#include "model/io/profile.h"
+
+namespace forerun {
+
+/// The place of a configuration on the axes along which misfit is smooth, in doublings.
+struct Coordinates {
+  double batch = 0;           ///< log2 of the local batch, or of a sweep's bytes
+  double nodes = 0;           ///< log2
+  double ranks_per_node = 0;  ///< log2 of the mean
+};
+
+Coordinates coordinates_of(const Configuration& at);
+
+/// One configuration's step time: the mean of everything that was seen of it.
+struct FitPoint {
+  Configuration at;
+  double step_time_s = 0;
+  double relative_variance =
+      0;  ///< of that mean, where the spread was measured; else 0: left to the fit
+};
+
+struct WorkloadEvidence {
+  WorkloadTraits traits;
+  double grad_bytes = 0;         ///< 0: unknown
+  std::vector<FitPoint> points;  ///< sorted by configuration, each once
+};
+
+/// One all-reduce, alone.
+struct SweepEvidence {
+  Placement placement;
+  double size_bytes = 0;
+  double time_s = 0;
+  double relative_variance = 0;
+};
+
+struct Evidence {
+  std::vector<WorkloadEvidence> workloads;  ///< sorted by name
+  std::vector<SweepEvidence> sweeps;
+};
+
+/// The name under which a workload is calibrated: the model's, with strategy and precision where
+/// they are not the default
+/// (`resnet50`, `resnet50/hierarchical`, `resnet50@bfloat16`): a model in another precision is
+/// another workload.
+std::string workload_name(const std::string& model, const Configuration& at);
+/// The way back: `resnet50@bfloat16` in bfloat16 is `resnet50`.
+std::string model_of(const std::string& workload, const Configuration& at);
+
+/// Rows that differ only in how a placement spreads the same ranks over the same nodes become one
+/// point: their mean.
+Evidence gather_evidence(const std::vector<Observation>& observations);
+
+/// Keeps at most 256 points a workload, spread evenly over the sorted configurations: solving grows
+/// with the cube of the points, and more of them say little that their neighbours do not.
+void thin_out(Evidence& evidence);
+
+/// Every measured configuration of a profile as observations (role `fit` or `test` as it says).
+std::vector<Observation> observations_of(const Profile& profile);
+
+/// Adds the profile's all-reduce sweeps: the median of each point's samples.
+void add_sweeps(const Profile& profile, Evidence& evidence);
+
+}  // namespace forerun

@@ -1,0 +1,55 @@
+// How wrong predictions are on points that were not fitted.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "calib/evidence.h"
+#include "calib/predictor.h"
+#include "model/io/calibration.h"
+
+namespace forerun {
+
+/// One held-out point: what was seen and what was said.
+struct Comparison {
+  Configuration at;
+  double observed_s = 0;
+  double predicted_s = 0;
+  double low_s = 0, high_s = 0;  ///< 0, 0: no interval was given
+};
+
+/// Errors over comparisons; all zero for none. Regret is computed apart.
+HeldOut summarize(const std::vector<Comparison>& comparisons);
+
+/// Mean over GPU budgets 2, 4, 8, ... of the throughput lost by running the configuration that
+/// looks best by prediction instead of the one that was observed to be best, each with at most that
+/// many GPUs.
+double regret(const std::vector<Comparison>& comparisons);
+
+/// A way to divide observations, in words and as roles.
+struct Split {
+  std::string description;
+  std::vector<Observation> fit;
+  std::vector<Observation> test;
+};
+
+/// The rows' own roles where any says `test`; otherwise leaves out the largest scale, if two
+/// smaller ones remain; otherwise every third configuration.
+Split split_by_role(const std::vector<Observation>& rows);
+/// The same without looking at roles: what a calibration can check by itself. `test` is empty if
+/// too little would be left to fit.
+Split split_inside(const std::vector<Observation>& rows);
+
+/// Predictions and baselines on a workload's held-out points. Points that the predictor refuses are
+/// left out.
+struct WorkloadCheck {
+  HeldOut model;
+  std::map<std::string, HeldOut> naive;
+  std::string first_refusal;  ///< why, where model.refused > 0
+};
+
+WorkloadCheck check_workload(const Predictor& predictor, const std::string& name,
+                             const std::vector<FitPoint>& fitted,
+                             const std::vector<FitPoint>& held_out);
+
+}  // namespace forerun

@@ -1,0 +1,42 @@
+#include "calib/linearization.h"
+
+#include <ceres/jet.h>
+
+namespace forerun {
+namespace {
+
+using Jet = ceres::Jet<double, kAllParameters>;
+
+template <int Size>
+std::array<Jet, Size> variables(const Eigen::Matrix<double, Size, 1>& values, int first) {
+  std::array<Jet, Size> out;
+  for (int i = 0; i < Size; ++i) out[i] = Jet(values[i], first + i);
+  return out;
+}
+
+Linearization linearization_of(const Jet& time) {
+  Linearization out;
+  out.log_time = std::log(time.a);
+  out.by_network = time.v.head<kNetworkParameters>() / time.a;
+  out.by_workload = time.v.tail<kWorkloadParameters>() / time.a;
+  return out;
+}
+
+}  // namespace
+
+Linearization linearize_step(const NetworkVector& network, const WorkloadVector& workload,
+                             const WorkloadTraits& traits, const Configuration& at) {
+  const auto n = variables<kNetworkParameters>(network, 0);
+  const auto w = variables<kWorkloadParameters>(workload, kNetworkParameters);
+  return linearization_of(
+      step_time(make_step_model(n.data(), w.data(), traits), at).total().value());
+}
+
+Linearization linearize_sweep(const NetworkVector& network, const Placement& placement,
+                              Bytes<> size) {
+  const auto n = variables<kNetworkParameters>(network, 0);
+  return linearization_of(
+      allreduce_time(make_network(n.data()), Bytes<Jet>(Jet(size.value())), placement).value());
+}
+
+}  // namespace forerun

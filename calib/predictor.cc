@@ -1,0 +1,161 @@
+#include "calib/predictor.h"
+
+#include <algorithm>
+#include <cmath>
+#include <mutex>
+
+#include "calib/conditioned_workload.h"
+#include "calib/naive.h"
+#include "calib/refusal.h"
+
+namespace forerun {
+namespace {
+
+constexpr double kNormal90 = 1.6448536269514722;  // 95 % quantile of the normal distribution
+
+/// P(ln T <= x) under a mixture.
+double mixture_cdf(const std::vector<LogNormal>& parts, const std::vector<double>& weights,
+                   double x) {
+  double p = 0;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    p += weights[i] * 0.5 * std::erfc((parts[i].mean - x) / std::sqrt(2 * parts[i].variance));
+  }
+  return p;
+}
+
+/// The x where the mixture's distribution reaches `p`, by bisection between the parts' own
+/// quantiles.
+double mixture_quantile(const std::vector<LogNormal>& parts, const std::vector<double>& weights,
+                        double p) {
+  const double z = p < 0.5 ? -kNormal90 : kNormal90;
+  double low = 1e300, high = -1e300;
+  for (const LogNormal& part : parts) {
+    const double own = part.mean + z * std::sqrt(part.variance);
+    low = std::min(low, own);
+    high = std::max(high, own);
+  }
+  while (high - low > 1e-6) {
+    const double middle = 0.5 * (low + high);
+    (mixture_cdf(parts, weights, middle) < p ? low : high) = middle;
+  }
+  return 0.5 * (low + high);
+}
+
+}  // namespace
+
+struct Predictor::State {
+  /// A workload's hypotheses, conditioned when it is first asked.
+  struct Workload {
+    std::once_flag once;
+    std::vector<ConditionedWorkload> hypotheses;
+    std::unique_ptr<NaivePredictor> fallback;
+  };
+
+  explicit State(Calibration c)
+      : calibration(std::move(c)), workloads(calibration.workloads.size()) {}
+
+  const Workload& ready(size_t index) const {
+    Workload& out = workloads[index];
+    std::call_once(out.once, [&] {
+      const WorkloadCalibration& w = calibration.workloads[index];
+      const NetworkCalibration& network = calibration.networks[w.network];
+      for (size_t h = 0; h < w.hypotheses.size(); ++h) {
+        out.hypotheses.emplace_back(w, w.hypotheses[h], network.hypotheses[h], network.max_gpus);
+      }
+      if (w.method != "model") {
+        std::vector<FitPoint> points;
+        for (const FittedPoint& p : w.points) points.push_back({p.at, p.step_time_s});
+        out.fallback = std::make_unique<NaivePredictor>(points);
+      }
+    });
+    return out;
+  }
+
+  Calibration calibration;
+  mutable std::vector<Workload> workloads;
+};
+
+Predictor::Predictor(Calibration calibration)
+    : state_(std::make_shared<State>(std::move(calibration))) {}
+
+const Calibration& Predictor::calibration() const { return state_->calibration; }
+
+Reach Predictor::reach(const std::string& model) const {
+  const WorkloadCalibration* w = state_->calibration.find(model);
+  if (w == nullptr) return {};
+  const NetworkCalibration& network = state_->calibration.networks[w->network];
+  return {network.max_gpus, network.max_nodes};
+}
+
+Prediction Predictor::predict(const std::string& model, const Configuration& at) const {
+  return predict(model, std::vector{at}).front();
+}
+
+std::vector<Prediction> Predictor::predict(const std::string& model,
+                                           const std::vector<Configuration>& at) const {
+  const std::string device = state_->calibration.device == "cpu" ? "rank" : "GPU";
+  std::vector<Prediction> out(at.size());
+  // A model in another precision or strategy is another workload: group by name.
+  std::map<std::string, std::vector<size_t>> by_name;
+  for (size_t i = 0; i < at.size(); ++i) by_name[workload_name(model, at[i])].push_back(i);
+  for (const auto& [name, indices] : by_name) {
+    const WorkloadCalibration* w = state_->calibration.find(name);
+    if (w == nullptr) {
+      for (const size_t i : indices) {
+        out[i].refused = name + " was never measured; settle it with: measure --model " + model +
+                         (at[i].precision == "float32" ? "" : " --precision " + at[i].precision) +
+                         (at[i].strategy == "ddp" ? "" : " --strategy " + at[i].strategy);
+      }
+      continue;
+    }
+    const NetworkCalibration& network = state_->calibration.networks[w->network];
+    std::vector<size_t> known;
+    std::vector<Configuration> asked;
+    for (const size_t i : indices) {
+      out[i].refused = refusal(*w, network, at[i], device);
+      if (!out[i].refused.empty()) continue;
+      known.push_back(i);
+      asked.push_back(at[i]);
+    }
+    const auto& ready =
+        state_->ready(static_cast<size_t>(w - state_->calibration.workloads.data()));
+    std::vector<std::vector<LogNormal>> logs(ready.hypotheses.size());
+    std::vector<StepTime<>> parts(asked.size());
+    std::vector<double> weights;
+    for (size_t h = 0; h < logs.size(); ++h) {
+      ready.hypotheses[h].predict(asked, logs[h], h == 0 ? &parts : nullptr);
+      weights.push_back(network.hypotheses[h].weight);
+    }
+    for (size_t i = 0; i < asked.size(); ++i) {
+      std::vector<LogNormal> mixture;
+      for (const auto& of_hypothesis : logs) mixture.push_back(of_hypothesis[i]);
+      double log_time = mixture.front().mean;
+      double log_low = mixture_quantile(mixture, weights, 0.05);
+      double log_high = mixture_quantile(mixture, weights, 0.95);
+      // The point is the first hypothesis's, which may lie at the edge of what the mixture
+      // believes.
+      log_low = std::min(log_low, log_time);
+      log_high = std::max(log_high, log_time);
+      if (ready.fallback != nullptr) {
+        const double moved = std::log(ready.fallback->predict(w->method, asked[i])) - log_time;
+        log_time += moved;
+        // The baseline has no interval of its own: what it missed by, or what the model believed
+        // possible, whichever is wider.
+        const double missed = std::log1p(w->method_error);
+        log_low = std::min(log_low, log_time - missed);
+        log_high = std::max(log_high, log_time + missed);
+      }
+      Prediction& p = out[known[i]];
+      p.step_time = Seconds<>(std::exp(log_time));
+      p.low = Seconds<>(std::exp(log_low));
+      p.high = Seconds<>(std::exp(log_high));
+      const double scale = p.step_time / parts[i].total();
+      p.parts = {parts[i].compute * scale, parts[i].optimizer * scale, parts[i].waiting * scale,
+                 parts[i].exposed_communication * scale, parts[i].loader * scale};
+      p.doublings_beyond = doublings_beyond(asked[i], network.max_gpus);
+    }
+  }
+  return out;
+}
+
+}  // namespace forerun

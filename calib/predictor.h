@@ -1,0 +1,53 @@
+// Predicting step times from a calibration: formulas, learnt residuals, intervals, and the limits
+// of what is known.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/configuration.h"
+#include "model/io/calibration.h"
+#include "model/step_time.h"
+
+namespace forerun {
+
+/// One step time, with the 90 % interval for the mean of about 16 steps.
+struct Prediction {
+  std::string refused;  ///< empty: predicted. Otherwise why not, and the measurement that would
+                        ///< settle it; the rest is then meaningless
+  Seconds<> step_time, low, high;
+  StepTime<> parts;  ///< compute, exposed communication, ...: they add up to step_time
+  double doublings_beyond =
+      0;  ///< log2 of the world size beyond the largest one measured; 0 inside
+};
+
+/// What was measured, which is as far as a prediction can be trusted.
+struct Reach {
+  int measured_max_gpus = 0;
+  int measured_max_nodes = 0;
+};
+
+/// Answers for every workload of a calibration. Copies share their (immutable) state; thread-safe.
+class Predictor {
+ public:
+  explicit Predictor(Calibration calibration);
+
+  /// Never throws for a well-formed configuration: what cannot be known is `refused`.
+  /// `grad_bytes`: for a workload that the calibration does not know, see points files; unused
+  /// otherwise.
+  Prediction predict(const std::string& model, const Configuration& at) const;
+  /// Many at once, in order: shares the linear algebra.
+  std::vector<Prediction> predict(const std::string& model,
+                                  const std::vector<Configuration>& at) const;
+
+  Reach reach(const std::string& model) const;
+  const Calibration& calibration() const;
+
+ private:
+  struct State;
+  std::shared_ptr<const State> state_;
+};
+
+}  // namespace forerun

@@ -1,0 +1,123 @@
+#include "calib/process_fit.h"
+
+#include <ceres/ceres.h>
+
+#include <cmath>
+
+namespace forerun {
+namespace {
+
+constexpr Eigen::Index kMostRows =
+    60;  // a series': more add time, not information, to a handful of numbers
+
+/// At most kMostRows rows, spread evenly.
+Series thinned(const Series& series) {
+  const auto n = static_cast<Eigen::Index>(series.at.size());
+  if (n <= kMostRows) return series;
+  Series out = empty_series(kMostRows);
+  out.workload_prior_sd = series.workload_prior_sd;
+  for (Eigen::Index i = 0; i < kMostRows; ++i) {
+    const Eigen::Index from = i * n / kMostRows;
+    out.at[i] = series.at[from];
+    out.excess[i] = series.excess[from];
+    out.base_noise[i] = series.base_noise[from];
+    out.by_network.row(i) = series.by_network.row(from);
+    out.by_workload.row(i) = series.by_workload.row(from);
+  }
+  return out;
+}
+
+/// d log_evidence / d K of one series, K as solve_series() makes it: (beta beta' - C^-1) / 2 with
+/// the network marginalized.
+Eigen::MatrixXd evidence_by_covariance(const SolvedSeries& solved,
+                                       const NetworkPosterior& network) {
+  const Eigen::Index n = solved.solved_excess.size();
+  const Eigen::VectorXd beta = solved.solved_excess - solved.solved_network * network.deviation;
+  Eigen::MatrixXd out = -solved.cholesky.solve(Eigen::MatrixXd::Identity(n, n));
+  out.noalias() += solved.solved_network * network.covariance * solved.solved_network.transpose();
+  out.noalias() += beta * beta.transpose();
+  return 0.5 * out;
+}
+
+/// The amplitudes that are left out.
+std::vector<double ResidualProcess::*> left_out(const Ingredients& ingredients) {
+  if (!ingredients.process)
+    return {&ResidualProcess::compute_sd, &ResidualProcess::scale_sd,
+            &ResidualProcess::placement_sd};
+  if (!ingredients.placement) return {&ResidualProcess::placement_sd};
+  return {};
+}
+
+/// Minus log of (evidence x priors).
+class EvidenceCost : public ceres::FirstOrderFunction {
+ public:
+  EvidenceCost(std::vector<Series> series, const NetworkPrior& prior,
+               const Ingredients& ingredients)
+      : series_(std::move(series)), prior_(prior), ingredients_(ingredients) {}
+
+  int NumParameters() const override { return kHyperParameters; }
+
+  bool Evaluate(const double* logs, double* cost, double* gradient) const override {
+    const ResidualProcess process = from_logs(logs);
+    const std::vector<SolvedSeries> solved = solve_all(series_, process);
+    const NetworkPosterior network = network_posterior(solved, series_, prior_);
+    if (gradient != nullptr) std::fill_n(gradient, kHyperParameters, 0.0);
+    *cost = hyper_prior_cost(logs, gradient) - network.log_evidence;
+    for (size_t s = 0; gradient != nullptr && s < series_.size(); ++s) {
+      add_gradient(series_[s], process, evidence_by_covariance(solved[s], network), gradient);
+    }
+    if (gradient != nullptr) hold_still(gradient);
+    return std::isfinite(*cost);
+  }
+
+ private:
+  /// What is left out stays where it started.
+  void hold_still(double* gradient) const {
+    for (const auto amplitude : left_out(ingredients_)) gradient[hyper_index(amplitude)] = 0;
+  }
+
+  static void add_gradient(const Series& series, const ResidualProcess& process,
+                           const Eigen::MatrixXd& by_covariance, double* gradient) {
+    const auto add = [&](const WithGradient& k, double factor) {
+      for (int h = 0; h < kHyperParameters; ++h) gradient[h] -= factor * k.by_log[h];
+    };
+    for (Eigen::Index i = 0; i < by_covariance.rows(); ++i) {
+      add(noise_variance_gradient(process, series.at[i]), by_covariance(i, i));
+      add(covariance_gradient(process, series.at[i], series.at[i]), by_covariance(i, i));
+      for (Eigen::Index j = 0; j < i; ++j) {
+        add(covariance_gradient(process, series.at[i], series.at[j]), 2 * by_covariance(i, j));
+      }
+    }
+  }
+
+  std::vector<Series> series_;
+  const NetworkPrior& prior_;
+  Ingredients ingredients_;
+};
+
+}  // namespace
+
+ResidualProcess default_process(const Ingredients& ingredients) {
+  constexpr double kNothing = 1e-6;
+  ResidualProcess process = default_process();
+  for (const auto amplitude : left_out(ingredients)) process.*amplitude = kNothing;
+  return process;
+}
+
+ResidualProcess fit_process(const std::vector<Series>& series, const NetworkPrior& prior,
+                            const ResidualProcess& start, const Ingredients& ingredients) {
+  std::vector<Series> rows;
+  for (const Series& s : series) rows.push_back(thinned(s));
+  auto logs = to_logs(start);
+  const ceres::GradientProblem problem(new EvidenceCost(std::move(rows), prior, ingredients));
+  ceres::GradientProblemSolver::Options options;
+  options.line_search_direction_type = ceres::LBFGS;
+  options.max_num_iterations = 30;
+  options.function_tolerance = 1e-5;
+  options.logging_type = ceres::SILENT;
+  ceres::GradientProblemSolver::Summary summary;
+  ceres::Solve(options, problem, logs.data(), &summary);
+  return summary.IsSolutionUsable() ? from_logs(logs.data()) : start;
+}
+
+}  // namespace forerun

@@ -1,0 +1,20 @@
+// The residual process's hyper-parameters: maximum marginal likelihood with their priors.
+#pragma once
+
+#include <vector>
+
+#include "calib/ingredients.h"
+#include "calib/posterior.h"
+
+namespace forerun {
+
+/// The prior's median, with nothing of what is left out.
+ResidualProcess default_process(const Ingredients& ingredients);
+
+/// From `start`, by L-BFGS with analytic gradients on at most 60 rows a series, spread evenly.
+/// Returns `start` if the search fails. Source of the gradient: Rasmussen & Williams (2006),
+/// equation 5.9, with the network parameters marginalized.
+ResidualProcess fit_process(const std::vector<Series>& series, const NetworkPrior& prior,
+                            const ResidualProcess& start, const Ingredients& ingredients);
+
+}  // namespace forerun

@@ -1,0 +1,174 @@
+#include "calib/report.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "model/io/command_line.h"
+
+namespace forerun {
+namespace {
+
+template <class... Args>
+std::string format(const char* pattern, Args... args) {
+  char out[256];
+  std::snprintf(out, sizeof out, pattern, args...);
+  return out;
+}
+
+std::string percent(double share) { return format("%.1f", 100 * share); }
+
+Json to_json(const HeldOut& h) {
+  return {{"points", h.points},
+          {"refused", h.refused},
+          {"ape_median", h.ape_median},
+          {"ape_p90", h.ape_p90},
+          {"ape_max", h.ape_max},
+          {"bias", h.bias},
+          {"coverage_90", h.coverage_90},
+          {"log_width_90", h.log_width_90},
+          {"interval_score", h.interval_score},
+          {"regret", h.regret}};
+}
+
+/// Means over the models that have held-out points.
+HeldOut mean_of(const std::vector<HeldOut>& all) {
+  HeldOut mean;
+  const auto n = static_cast<double>(all.size());
+  for (const HeldOut& h : all) {
+    mean.points += h.points;
+    mean.refused += h.refused;
+    mean.ape_median += h.ape_median / n;
+    mean.ape_p90 += h.ape_p90 / n;
+    mean.ape_max += h.ape_max / n;
+    mean.bias += h.bias / n;
+    mean.coverage_90 += h.coverage_90 / n;
+    mean.log_width_90 += h.log_width_90 / n;
+    mean.interval_score += h.interval_score / n;
+    mean.regret += h.regret / n;
+  }
+  return mean;
+}
+
+struct Means {
+  HeldOut model;
+  std::map<std::string, HeldOut> naive;
+};
+
+Means means_of(const Calibration& calibration) {
+  std::vector<HeldOut> model;
+  std::map<std::string, std::vector<HeldOut>> naive;
+  for (const WorkloadCalibration& w : calibration.workloads) {
+    if (!w.held_out || w.held_out->points == 0) continue;
+    model.push_back(*w.held_out);
+    for (const auto& [name, h] : w.naive) naive[name].push_back(h);
+  }
+  Means means{mean_of(model), {}};
+  for (const auto& [name, all] : naive) means.naive[name] = mean_of(all);
+  return means;
+}
+
+std::string held_out_row(const std::string& name, const HeldOut& h,
+                         const std::map<std::string, HeldOut>& naive) {
+  std::string row = format("  %-26.26s %6d %7s %7s %7s %6.0f", name.c_str(), h.points,
+                           percent(h.ape_median).c_str(), percent(h.ape_p90).c_str(),
+                           percent(std::expm1(h.log_width_90 / 2)).c_str(), 100 * h.coverage_90);
+  for (const char* baseline : {"ideal", "carry_forward", "linear"}) {
+    const auto found = naive.find(baseline);
+    row += found == naive.end() ? format(" %8s", "-")
+                                : format(" %8s", percent(found->second.ape_median).c_str());
+  }
+  return row + "\n";
+}
+
+std::string parameter_row(const Parameter& p) {
+  return format("  %-40.40s %11.4g %11.4g %11.4g   %s\n", p.name.c_str(), p.value(), p.low(),
+                p.high(),
+                p.determined        ? ""
+                : p.prior_sd > 1e-3 ? "not determined by these data"
+                                    : "not in play");
+}
+
+std::string held_out_table(const Calibration& calibration) {
+  std::string out = "\nHeld out: " + calibration.held_out_by + "\n";
+  out += "  errors are |predicted/observed - 1| of the step time, in %\n";
+  out += format("  %-26s %6s %7s %7s %7s %6s %8s %8s %8s\n", "model", "points", "median", "90 pct",
+                "+- 90%", "inside", "ideal", "carry", "linear");
+  bool any = false;
+  for (const WorkloadCalibration& w : calibration.workloads) {
+    if (!w.held_out || w.held_out->points == 0) continue;
+    out += held_out_row(w.name, *w.held_out, w.naive);
+    any = true;
+  }
+  if (!any)
+    return "\nHeld out: nothing could be (too few configurations, or every held-out point is "
+           "refused).\n";
+  const Means means = means_of(calibration);
+  out += held_out_row("mean", means.model, means.naive);
+  out +=
+      "  +- 90%: half-width of the 90 % interval; inside: % of points in it; the last three "
+      "columns: median\n"
+      "  error of ideal scaling, of the largest measured step time carried forward, of a line in "
+      "GPUs\n";
+  for (const WorkloadCalibration& w : calibration.workloads) {
+    if (w.method != "model")
+      out += "  " + w.name + ": the baseline " + w.method +
+             " beat the model on held-out points and is used instead\n";
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string calibration_text(const Calibration& calibration) {
+  std::string out = "Calibrated on " + calibration.source + " in " +
+                    format_duration(Seconds<>(calibration.fit_seconds));
+  if (!calibration.label.empty()) out += " (" + calibration.label + ")";
+  out +=
+      calibration.converged ? "\n" : "; the search did not converge: treat the numbers with care\n";
+  for (const NetworkCalibration& network : calibration.networks) {
+    out += "\nNetwork" + (network.cluster.empty() ? "" : " of " + network.cluster) +
+           ": measured up to " + std::to_string(network.max_gpus) + " GPUs or ranks on " +
+           std::to_string(network.max_nodes) + (network.max_nodes == 1 ? " node" : " nodes") + "\n";
+    if (!network.bytes_known)
+      out += "  no workload says its grad_bytes: a byte's cost is known only up to a factor\n";
+    for (const Hypothesis& h : network.hypotheses) {
+      if (network.hypotheses.size() > 1)
+        out += "  " + h.name + ": " + format("%.0f %%\n", 100 * h.weight);
+    }
+  }
+  out += format("\n  %-40s %11s %11s %11s\n", "parameter", "estimate", "5 %", "95 %");
+  for (const Parameter& p : calibration.parameters) {
+    if (p.determined || p.prior_sd > 1e-3) out += parameter_row(p);
+  }
+  return out + held_out_table(calibration);
+}
+
+Json calibration_json(const Calibration& calibration) {
+  Json out = {{"format", "forerun-calibration-report"}, {"version", 1},
+              {"source", calibration.source},           {"label", calibration.label},
+              {"held_out_by", calibration.held_out_by}, {"models", Json::object()}};
+  for (const WorkloadCalibration& w : calibration.workloads) {
+    Json model = {{"held_out", to_json(w.held_out.value_or(HeldOut{}))},
+                  {"naive", Json::object()},
+                  {"method", w.method}};
+    for (const auto& [name, h] : w.naive) model["naive"][name] = to_json(h);
+    out["models"][w.name] = model;
+  }
+  const Means means = means_of(calibration);
+  out["mean"] = {{"held_out", to_json(means.model)}, {"naive", Json::object()}};
+  for (const auto& [name, h] : means.naive) out["mean"]["naive"][name] = to_json(h);
+  out["network"] = Json::object();
+  out["parameters"] = Json::object();
+  for (const Parameter& p : calibration.parameters) {
+    Json entry = {
+        {"value", p.value()}, {"low", p.low()}, {"high", p.high()}, {"determined", p.determined}};
+    constexpr std::string_view kNetwork = "network.";
+    if (p.name.starts_with(kNetwork)) out["network"][p.name.substr(kNetwork.size())] = p.value();
+    out["parameters"][p.name] = entry;
+  }
+  out["fit"] = {{"seconds", calibration.fit_seconds}, {"converged", calibration.converged}};
+  return out;
+}
+
+}  // namespace forerun
