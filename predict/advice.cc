@@ -1,0 +1,128 @@
+#include "predict/advice.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "predict/wording.h"
+
+namespace forerun {
+namespace {
+
+constexpr size_t kMostAdvice = 4;
+/// ln(high/low) below which another measurement would not change what anyone does.
+constexpr double kNarrow = 0.05;
+
+double log_width(const Candidate& c) { return std::log(c.prediction.high / c.prediction.low); }
+
+class Advisor {
+ public:
+  explicit Advisor(const Forecast& forecast) : f_(forecast) {}
+
+  std::vector<NextMeasurement> advise() {
+    next_scale();
+    widest_interval();
+    if (!f_.subject.workload.memory) {
+      add(measure_command(f_.question.model, f_.question.batch, smallest_gpus()),
+          "the memory that a sample takes, and with it which batches fit");
+    }
+    if (f_.question.vary_batch && !f_.subject.workload.noise_scale) {
+      add("measure train --model " + f_.question.model + " --batch " +
+              std::to_string(f_.question.batch) + " --epochs 1 --data PATH",
+          "the gradient noise scale on your data, and with it which batch is best");
+    }
+    if (out_.size() > kMostAdvice) out_.resize(kMostAdvice);
+    return std::move(out_);
+  }
+
+ private:
+  void add(std::string command, std::string settles) {
+    for (const NextMeasurement& known : out_) {
+      if (known.command == command) return;
+    }
+    out_.push_back({std::move(command), std::move(settles)});
+  }
+
+  std::string on_nodes(const Placement& p) const {
+    return p.nodes() == 1 ? "" : " on " + count(p.nodes(), "node");
+  }
+
+  int smallest_gpus() const {
+    int least = 0;
+    for (const Candidate& c : f_.candidates) {
+      if (c.predicted && (least == 0 || c.at.world_size() < least)) least = c.at.world_size();
+    }
+    return std::max(1, least);
+  }
+
+  /// The smallest scale that is refused or lies beyond what was measured.
+  void next_scale() {
+    const Configuration* next = nullptr;
+    long batch = f_.question.batch;
+    bool refused = false;
+    const auto consider = [&](const Configuration& at, long at_batch, bool is_refused) {
+      if (next != nullptr && at.world_size() >= next->world_size()) return;
+      next = &at;
+      batch = at_batch;
+      refused = is_refused;
+    };
+    for (const Refused& r : f_.refused) consider(r.at, r.at.global_batch(), true);
+    for (const Candidate& c : f_.candidates) {
+      if (c.predicted && c.at.world_size() > f_.subject.reach.measured_max_gpus) {
+        consider(c.at, c.global_batch, false);
+      }
+    }
+    if (next == nullptr) return;
+    const std::string where =
+        count(next->world_size(), f_.subject.unit()) + on_nodes(next->placement);
+    add(measure_command(f_.question.model, batch, next->world_size()),
+        refused ? where + ", which cannot be predicted yet"
+                : "how it scales beyond the " +
+                      count(f_.subject.reach.measured_max_gpus, f_.subject.unit()) +
+                      " measured: " + where);
+  }
+
+  bool measured(const Candidate& c) const {
+    return std::any_of(f_.subject.workload.points.begin(), f_.subject.workload.points.end(),
+                       [&](const FittedPoint& p) { return p.at == c.at; });
+  }
+
+  void widest_interval() {
+    if (!f_.recommendation) return;
+    std::vector<size_t> near = f_.recommendation->ties;
+    const size_t best = f_.recommendation->candidate;
+    near.push_back(best);
+    if (best > 0) near.push_back(best - 1);
+    if (best + 1 < f_.candidates.size()) near.push_back(best + 1);
+    const Candidate* widest = nullptr;
+    for (const size_t i : near) {
+      const Candidate& c = f_.candidates[i];
+      if (!c.predicted || measured(c) || log_width(c) < kNarrow) continue;
+      if (widest == nullptr || log_width(c) > log_width(*widest)) widest = &c;
+    }
+    if (widest == nullptr) return;
+    add(measure_command(f_.question.model, *widest),
+        "the step time on " + count(widest->at.world_size(), f_.subject.unit()) +
+            on_nodes(widest->at.placement) + ", now uncertain by " +
+            percent(std::expm1(log_width(*widest) / 2)) + " either way");
+  }
+
+  const Forecast& f_;
+  std::vector<NextMeasurement> out_;
+};
+
+}  // namespace
+
+std::string measure_command(const std::string& model, long batch, int gpus) {
+  return "measure --model " + model + " --batch " + std::to_string(batch) + " --world-sizes " +
+         std::to_string(gpus);
+}
+
+std::string measure_command(const std::string& model, const Candidate& candidate) {
+  return measure_command(model, candidate.global_batch, candidate.at.world_size());
+}
+
+std::vector<NextMeasurement> next_measurements(const Forecast& forecast) {
+  return Advisor(forecast).advise();
+}
+
+}  // namespace forerun

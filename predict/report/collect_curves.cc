@@ -1,0 +1,213 @@
+#include "predict/report/collect_curves.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "calib/evidence.h"
+#include "calib/statistics.h"
+#include "model/collective.h"
+#include "model/error.h"
+#include "predict/forecast.h"
+#include "predict/search.h"
+
+namespace forerun {
+namespace {
+
+constexpr size_t kMostBatches = 4;     // more curves than that hide each other
+constexpr size_t kMostPlacements = 6;  // likewise
+constexpr int kPointsPerCurve = 60;
+
+/// What was seen of one workload at one global batch, by configuration.
+using Seen = std::map<long, std::vector<std::pair<Configuration, ScalingObservation>>>;
+
+Seen observations_of(const WorkloadCalibration& workload, const std::vector<RunCheck>& checks) {
+  Seen seen;
+  for (const FittedPoint& p : workload.points) {
+    if (p.at.accumulation > 1) continue;
+    seen[p.at.global_batch()].push_back({p.at, {p.at.world_size(), p.step_time_s, false}});
+  }
+  for (const RunCheck& c : checks) {
+    if (c.at.accumulation > 1 || workload_name(c.model, c.at) != workload.name) continue;
+    seen[c.at.global_batch()].push_back(
+        {c.at, {c.at.world_size(), c.observed_s, !c.measured_before}});
+  }
+  return seen;
+}
+
+/// The batches with most check runs, then most of anything, then the larger; ascending.
+std::vector<long> batches_to_show(const Seen& seen) {
+  std::vector<std::tuple<long, size_t, long>> ranked;
+  for (const auto& [batch, observations] : seen) {
+    const auto checks = std::count_if(observations.begin(), observations.end(),
+                                      [](const auto& o) { return o.second.check; });
+    ranked.emplace_back(checks, observations.size(), batch);
+  }
+  std::sort(ranked.rbegin(), ranked.rend());
+  if (ranked.size() > kMostBatches) ranked.resize(kMostBatches);
+  std::vector<long> batches;
+  for (const auto& [checks, count, batch] : ranked) batches.push_back(batch);
+  std::sort(batches.begin(), batches.end());
+  return batches;
+}
+
+/// World sizes and nodes that curves run over.
+struct Extent {
+  int ranks = 1;
+  int per_node = 1;
+};
+
+Extent extent_of(const Machine& machine, const Seen& seen) {
+  const int hosts = std::max<int>(1, static_cast<int>(machine.hosts.size()));
+  Extent extent{std::max(1, machine.max_ranks), std::max(1, machine.max_ranks / hosts)};
+  for (const auto& [batch, observations] : seen) {
+    for (const auto& [at, observation] : observations) {
+      extent.ranks = std::max(extent.ranks, at.world_size());
+      extent.per_node = std::max(extent.per_node, at.placement.max_ranks_per_node());
+    }
+  }
+  return extent;
+}
+
+BatchScaling collect_batch(const Predictor& predictor, const std::string& model,
+                           const Configuration& like, const Extent& extent, long batch,
+                           const Seen& seen) {
+  BatchScaling out;
+  out.global_batch = batch;
+  std::vector<Configuration> configurations;
+  for (int n = 1; n <= std::min<long>(extent.ranks, batch); ++n) {
+    if (batch % n != 0) continue;
+    Configuration at = like;
+    at.placement = packed_placement(n, extent.per_node);
+    at.local_batch = static_cast<int>(batch / n);
+    at.accumulation = 1;
+    configurations.push_back(at);
+  }
+  const std::vector<Prediction> predictions = predictor.predict(model, configurations);
+  for (size_t i = 0; i < configurations.size(); ++i) {
+    if (predictions[i].refused.empty()) out.points.push_back({configurations[i], predictions[i]});
+    for (const auto& [at, observation] : seen.at(batch)) {
+      const Placement& placement = configurations[i].placement;
+      if (at.world_size() == placement.world_size() && at.placement.nodes() == placement.nodes()) {
+        out.observed.push_back(observation);
+      }
+    }
+  }
+  return out;
+}
+
+/// The fitted network, with the levels that the data determined.
+struct FittedNetwork {
+  Network<> network;
+  bool intra = false, inter = false;
+};
+
+FittedNetwork fitted_network(const Calibration& calibration) {
+  FittedNetwork fitted;
+  const auto value = [&](const char* name, bool* known) {
+    const Parameter* parameter = calibration.parameter(std::string("network.") + name);
+    if (known != nullptr) *known = parameter != nullptr && parameter->determined;
+    return parameter == nullptr ? 0.0 : parameter->value();
+  };
+  fitted.network.intra.alpha = Seconds<>(value("alpha_intra_s", nullptr));
+  fitted.network.intra.beta = SecondsPerByte<>(value("beta_intra_s_per_byte", &fitted.intra));
+  fitted.network.inter.alpha = Seconds<>(value("alpha_inter_s", nullptr));
+  fitted.network.inter.beta = SecondsPerByte<>(value("beta_inter_s_per_byte", &fitted.inter));
+  fitted.network.nic_sharing = value("nic_sharing", nullptr);
+  fitted.network.congestion = value("congestion", nullptr);
+  fitted.network.two_nodes = value("two_nodes", nullptr);
+  return fitted;
+}
+
+std::vector<TransferSample> fitted_curve(const Network<>& network, const Placement& placement,
+                                         double least_bytes, double most_bytes) {
+  std::vector<TransferSample> curve;
+  for (int i = 0; i <= kPointsPerCurve; ++i) {
+    const double size =
+        least_bytes * std::pow(most_bytes / least_bytes, static_cast<double>(i) / kPointsPerCurve);
+    curve.push_back({size, allreduce_time(network, Bytes<>(size), placement).value(), 0, 0});
+  }
+  return curve;
+}
+
+}  // namespace
+
+std::vector<WorkloadScaling> collect_scaling(const Machine& machine, const Predictor& predictor,
+                                             const std::vector<RunCheck>& checks) {
+  std::vector<WorkloadScaling> out;
+  for (const WorkloadCalibration& workload : predictor.calibration().workloads) {
+    if (workload.points.empty()) continue;
+    const Seen seen = observations_of(workload, checks);
+    const Extent extent = extent_of(machine, seen);
+    WorkloadScaling scaling{workload.name, {}};
+    for (const long batch : batches_to_show(seen)) {
+      BatchScaling one =
+          collect_batch(predictor, workload.name, workload.points.front().at, extent, batch, seen);
+      if (!one.points.empty()) scaling.batches.push_back(std::move(one));
+    }
+    if (!scaling.batches.empty()) out.push_back(std::move(scaling));
+  }
+  return out;
+}
+
+std::vector<RecommendedSize> collect_recommended(const Predictor& predictor) {
+  std::vector<RecommendedSize> out;
+  for (const WorkloadCalibration& workload : predictor.calibration().workloads) {
+    if (workload.points.empty()) continue;
+    const Subject subject = subject_of(predictor, workload.name);
+    long least = workload.points.front().at.global_batch(), most = least;
+    for (const FittedPoint& point : workload.points) {
+      least = std::min(least, point.at.global_batch());
+      most = std::max(most, point.at.global_batch());
+    }
+    for (long batch = least; batch <= most; batch *= 2) {
+      Question question;
+      question.model = workload.name;
+      question.batch = batch;
+      question.strategy = workload.points.front().at.strategy;
+      question.precision = workload.points.front().at.precision;
+      try {
+        const Forecast forecast = make_forecast(question, subject);
+        const Candidate* best = forecast.recommended();
+        if (best != nullptr) out.push_back({workload.name, batch, best->at.world_size()});
+      } catch (const UsageError&) {
+        // No world size divides this batch: nothing to recommend for it.
+      }
+    }
+  }
+  return out;
+}
+
+std::vector<AllreduceCurve> collect_allreduce(const Profile& profile,
+                                              const Calibration& calibration) {
+  std::map<Placement, std::map<double, std::vector<double>>> sweeps;
+  for (const SweepPoint& point : profile.network) {
+    if (point.collective != "allreduce" || point.samples_s.empty()) continue;
+    auto& samples = sweeps[point.placement][point.size_bytes];
+    samples.insert(samples.end(), point.samples_s.begin(), point.samples_s.end());
+  }
+  const FittedNetwork fitted = fitted_network(calibration);
+  std::vector<AllreduceCurve> out;
+  for (const auto& [placement, sizes] : sweeps) {
+    AllreduceCurve curve;
+    curve.placement = placement;
+    for (const auto& [size, samples] : sizes) {
+      curve.measured.push_back(
+          {size, median(samples), quantile(samples, 0.1), quantile(samples, 0.9)});
+    }
+    if (placement.nodes() == 1 ? fitted.intra : fitted.inter) {
+      curve.fitted =
+          fitted_curve(fitted.network, placement, sizes.begin()->first, sizes.rbegin()->first);
+    }
+    out.push_back(std::move(curve));
+  }
+  std::sort(out.begin(), out.end(), [](const AllreduceCurve& a, const AllreduceCurve& b) {
+    return a.placement.world_size() < b.placement.world_size();
+  });
+  if (out.size() > kMostPlacements) {
+    out.erase(out.begin(), out.end() - static_cast<long>(kMostPlacements));
+  }
+  return out;
+}
+
+}  // namespace forerun
