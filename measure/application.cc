@@ -1,0 +1,287 @@
+#include "measure/application.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <memory>
+
+#include "measure/campaign.h"
+#include "measure/clock.h"
+#include "measure/job.h"
+#include "measure/launch/agreement.h"
+#include "measure/launch/launcher.h"
+#include "measure/launch/supervisor.h"
+#include "measure/memory_use.h"
+#include "measure/mpi/mpi_communicator.h"
+#include "measure/options.h"
+#include "measure/plan.h"
+#include "measure/summary.h"
+#include "measure/train.h"
+#include "measure/trainer.h"
+#include "model/error.h"
+#include "model/io/atomic_file.h"
+#include "model/io/command_line.h"
+
+namespace forerun {
+namespace {
+
+/// The launcher of the MPI that this program was built with.
+MpiLauncherProgram require_launcher() {
+  const std::string version = mpi_library_version();
+  const auto flavor = mpi_flavor(version);
+  if (!flavor) throw Error("do not know the launcher of " + version + "; start measure with it");
+  if (const auto program = find_mpi_launcher(*flavor)) return *program;
+  throw Error("no launcher of " + version + " (mpirun or mpiexec) in $PATH; apt-get install " +
+              (*flavor == MpiFlavor::kOpenMpi ? "openmpi-bin" : "mpich") +
+              " brings one, or a module of your site");
+}
+
+/// What makes a machine another one than it seems.
+std::string machine_label(bool sharing, const MeasureOptions& options) {
+  std::vector<std::string> labels;
+  if (sharing) labels.emplace_back("oversubscribed");
+  if (const auto emulated = emulated_host()) labels.push_back("emulated: " + emulated->description);
+  if (options.rehearsal.active()) labels.push_back(options.rehearsal.label());
+  std::string text;
+  for (const std::string& label : labels) text += (text.empty() ? "" : "; ") + label;
+  return text;
+}
+
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+/// What was asked, else: measuring takes every size, training all ranks.
+std::vector<int> world_sizes(const CommandLine& line, int most_ranks) {
+  if (!line.measure.world_sizes.empty()) return line.measure.world_sizes;
+  if (line.command == Command::kTrain) return {most_ranks};
+  return default_world_sizes(most_ranks);
+}
+
+/// What can be refused before anything is started.
+void check_request(const CommandLine& line, const std::vector<int>& sizes) {
+  if (line.command == Command::kTrain) {
+    check_training(line.measure, line.train, sizes);
+  } else {
+    requests(line.measure, sizes);
+  }
+}
+
+void check_store(const Store& store, const std::vector<Host>& hosts, const MeasureOptions& options,
+                 const std::string& label) {
+  if (std::filesystem::exists(store.profile())) {
+    Machine ours;
+    ours.fingerprint = fingerprint(hosts, options.threads, label);
+    require_same_machine(store.profile(), load_profile(store.profile()).machine, ours);
+  }
+  // A file of the size of nothing: permissions and read-only mounts show before minutes are spent.
+  const auto probe = store.folder / (".forerun-probe." + std::to_string(::getpid()));
+  write_file_atomically(probe, "");
+  std::filesystem::remove(probe);
+}
+
+/// Sets what ranks need. True if anything was missing.
+bool set_environment(int threads) {
+  bool missing = false;
+  for (const auto& [name, value] : rank_environment(threads)) {
+    missing |= variable(name.c_str()) != value;
+    ::setenv(name.c_str(), value.c_str(), 1);
+  }
+  for (const auto& [name, value] : rank_defaults()) {
+    missing |= std::getenv(name.c_str()) == nullptr;
+    ::setenv(name.c_str(), value.c_str(), 0);
+  }
+  return missing;
+}
+
+/// The process that the user started: starts the ranks and waits.
+int run_parent(const CommandLine& line, int argc, char** argv) {
+  const MeasureOptions& options = line.measure;
+  const Topology topology = read_topology(Affinity::kHonoured);
+  const int free_ranks = std::max(1, topology.host.cores / options.threads);
+  if (topology.host.cores < options.threads) {
+    throw UsageError("--threads " + std::to_string(options.threads) + ": this machine has " +
+                     std::to_string(topology.host.cores) + " cores for us");
+  }
+  const std::vector<int> sizes = world_sizes(line, free_ranks);
+  check_request(line, sizes);
+  const int ranks = sizes.back();
+  const bool sharing = ranks > free_ranks;
+  if (sharing && !options.oversubscribe) {
+    throw UsageError("world size " + std::to_string(ranks) + " needs more cores than there are (" +
+                     std::to_string(topology.host.cores) + " for " +
+                     std::to_string(options.threads) +
+                     " threads per rank); add --oversubscribe to try it out: such times predict "
+                     "nothing");
+  }
+  check_store(Store(options.store), {topology.host}, options, machine_label(sharing, options));
+
+  std::vector<std::string> command =
+      launch_command(require_launcher(), ranks, ::geteuid() == 0, sharing);
+  command.push_back(std::filesystem::read_symlink("/proc/self/exe").string());
+  command.insert(command.end(), argv + 1, argv + argc);
+  set_environment(options.threads);
+  const std::string shown = shell_line(command);
+  ::setenv(kLaunchLineVariable, shown.c_str(), 1);
+  ::setenv(kStartedVariable, std::to_string(clock_now()).c_str(), 1);
+  if (::isatty(STDERR_FILENO) != 0) ::setenv(kTerminalVariable, "1", 1);
+  std::cerr << "measure: " << shown << "\n";
+  return supervise(command);
+}
+
+/// All of it is read when libraries are loaded: too late by now, so start over with it.
+void ensure_environment(int threads, char** argv) {
+  if (set_environment(threads)) ::execv("/proc/self/exe", argv);
+}
+
+void require_ranks_of(Launcher launcher, const Communicator& world) {
+  if (launcher == Launcher::kTorchrun) {
+    throw UsageError("torchrun started this, but CPU ranks talk MPI: take mpirun, or srun");
+  }
+  const int launched = launched_ranks(launcher, std::getenv);
+  if (launched <= 1 || world.size() == launched) return;
+  throw Error(launcher_name(launcher) + " started " + std::to_string(launched) + " ranks, but " +
+              mpi_library_version() + ", which this program uses, sees " +
+              std::to_string(world.size()) +
+              (launcher == Launcher::kSlurm ? "; add --mpi=pmix (or --mpi=pmi2) to srun"
+                                            : "; take the launcher of that MPI"));
+}
+
+/// One sentence, and the end of the whole job.
+[[noreturn]] void fail(Communicator& world, const Watchdog& watchdog, const std::string& what,
+                       int exit_code) {
+  // What is wrong on every rank is said by the first one; its end is ours.
+  for (const int s : {SIGINT, SIGTERM, SIGUSR1}) std::signal(s, SIG_DFL);
+  if (world.rank() > 0) ::sleep(2);
+  char host[256] = {};
+  ::gethostname(host, sizeof host - 1);
+  std::cerr << "measure: rank " + std::to_string(world.rank()) + " on host " + host + ": " + what +
+                   " (while " + watchdog.phase() + ")\n"
+            << std::flush;
+  world.abort(exit_code);
+  std::abort();  // not reached
+}
+
+Job make_job(const CommandLine& line, const MpiRuntime& mpi, Communicator& world,
+             Watchdog& watchdog) {
+  const MeasureOptions& options = line.measure;
+  const bool ours = !variable(kLaunchLineVariable).empty();
+  MachineInputs inputs;
+  inputs.topology = read_topology(ours ? Affinity::kHonoured : Affinity::kIgnored);
+  const RankMap map = map_ranks(world, inputs.topology.host.hostname);
+  // Emulated hosts share the cores of one machine: none has its own.
+  const bool sharing = !emulated_host() && take_cores(world, map, inputs.topology, options.threads,
+                                                      options.oversubscribe);
+  inputs.threads_per_rank = options.threads;
+  inputs.label = machine_label(sharing, options);
+  inputs.launch_line = variable(kLaunchLineVariable);
+  if (!ours) inputs.launch_line = "started by " + launcher_name(detect_launcher(std::getenv));
+  inputs.compute_settings = set_up_compute(options.threads);
+  inputs.torch = torch_version();
+  inputs.mpi = mpi.library().version + ", thread level " + mpi.library().thread_level;
+  inputs.memory_per_rank_bytes = options.memory_per_rank_bytes;
+  Job job{world, watchdog, map, describe_machine(world, map, inputs), clock_now()};
+  job.bare_process_bytes = resident_bytes();
+  job.cpus = cpus_of_ranks(world);
+  if (ours) job.started_s = std::stod(variable(kStartedVariable));
+  job.terminal = !variable(kTerminalVariable).empty() || (!ours && ::isatty(STDERR_FILENO) != 0);
+  limit_memory(job.machine.memory_per_rank_bytes);
+  return job;
+}
+
+void introduce(const Job& job) {
+  const Machine& machine = job.machine;
+  std::cerr << "measure: " << machine.fingerprint << "; libtorch "
+            << machine.libraries.at("libtorch") << ", " << machine.libraries.at("blas") << ", "
+            << machine.libraries.at("mpi") << "\n";
+  std::ifstream maps("/proc/self/maps");
+  const LoadedBlas blas = find_blas({std::istreambuf_iterator<char>(maps), {}});
+  if (!blas.warning.empty()) std::cerr << "measure: warning: " << blas.warning << "\n";
+  if (machine.label.starts_with("oversubscribed")) {
+    std::cerr << "measure: ranks share cores: times are labelled \"" << machine.label
+              << "\" and predict nothing\n";
+  } else if (!machine.label.empty()) {
+    std::cerr << "measure: not a real cluster: all is labelled \"" << machine.label << "\"\n";
+  }
+}
+
+void run_rank(const CommandLine& line, char** argv, Launcher launcher) {
+  ensure_environment(line.measure.threads, argv);
+  MpiRuntime mpi;
+  Communicator& world = mpi.world();
+  Watchdog watchdog(line.measure.timeout_s, [&](const std::string&) {
+    fail(world, watchdog,
+         "no progress for " + format_duration(Seconds<>(line.measure.timeout_s)) +
+             "; a peer may hang, or --timeout is too short",
+         kExitFailed);
+  });
+  install_stop_signals();
+  try {
+    require_ranks_of(launcher, world);
+    std::vector<std::string> arguments;
+    for (char** argument = argv + 1; *argument != nullptr; ++argument) {
+      arguments.emplace_back(*argument);
+    }
+    require_agreement(world, shell_line(arguments), program_identity());
+    Job job = make_job(line, mpi, world, watchdog);
+    const std::vector<int> sizes = world_sizes(line, world.size());
+    check_request(line, sizes);
+    if (job.leads()) {
+      introduce(job);
+      check_store(Store(line.measure.store), job.machine.hosts, line.measure, job.machine.label);
+    }
+    if (line.command == Command::kTrain) {
+      run_training(job, line.measure, line.train, sizes);
+    } else {
+      run_campaign(job, line.measure, sizes);
+    }
+    watchdog.expect("ending");
+  } catch (const Error& error) {
+    fail(world, watchdog, error.what(), error.exit_code());
+  } catch (const std::exception& error) {
+    fail(world, watchdog, error.what(), kExitFailed);
+  }
+}
+
+int run(int argc, char** argv, Launcher launcher) {
+  const auto line = parse_command_line(argc, argv);
+  if (!line) return kExitDone;
+  if (line->command == Command::kModels) {
+    print_models(line->measure.json);
+    return kExitDone;
+  }
+  if (launcher == Launcher::kNone) return run_parent(*line, argc, argv);
+  run_rank(*line, argv, launcher);
+  return kExitDone;
+}
+
+/// Ranks that fail before they can talk to each other all say the same: one is enough.
+bool may_speak() {
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID", "RANK"}) {
+    const std::string rank = variable(name);
+    if (!rank.empty()) return rank == "0";
+  }
+  return true;
+}
+
+}  // namespace
+
+int run_application(int argc, char** argv) {
+  try {
+    return run(argc, argv, detect_launcher(std::getenv));
+  } catch (const Error& error) {
+    if (may_speak()) std::cerr << "measure: " << error.what() << "\n";
+    return error.exit_code();
+  } catch (const std::exception& error) {
+    if (may_speak()) std::cerr << "measure: " << error.what() << "\n";
+    return kExitFailed;
+  }
+}
+
+}  // namespace forerun

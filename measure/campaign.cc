@@ -1,0 +1,548 @@
+#include "measure/campaign.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+
+#include "measure/block.h"
+#include "measure/clock.h"
+#include "measure/link_check.h"
+#include "measure/progress.h"
+#include "measure/schedule.h"
+#include "measure/stop_rule.h"
+#include "measure/summary.h"
+#include "measure/sweep.h"
+#include "measure/taken_apart.h"
+#include "model/error.h"
+#include "model/io/command_line.h"
+
+namespace forerun {
+namespace {
+
+constexpr double kSweepShare = 0.10;  // of the budget
+constexpr double kLongestSweep = 60;  // seconds
+constexpr int kStepsPerQuietOne = 10;
+constexpr int kMostQuietSteps = 20;
+constexpr double kEndShare = 0.01;  // of the budget: the last save, the summary, the shutdown
+
+/// One model in training on this rank, for all of its questions: they share weights and buckets.
+struct Training {
+  Workload workload;
+  std::shared_ptr<Dataset> data;
+  std::unique_ptr<Trainer> trainer;
+};
+
+/// Strategies that drive many devices from one rank need the group of one.
+std::vector<int> with_one(std::vector<int> world_sizes) {
+  if (std::ranges::find(world_sizes, 1) == world_sizes.end()) world_sizes.push_back(1);
+  return world_sizes;
+}
+
+class Campaign {
+ public:
+  Campaign(Job& job, const MeasureOptions& options, const std::vector<int>& world_sizes)
+      : job_(job),
+        options_(options),
+        world_sizes_(world_sizes),
+        groups_(job.world, with_one(world_sizes)),
+        store_(options.store),
+        progress_(job.terminal),
+        deadline_s_(job.started_s + options.budget_s * (1 - kEndShare)) {
+    for (WorkloadRequest& request : requests(options, world_sizes)) {
+      requests_.emplace(request.workload.name, std::move(request));
+    }
+  }
+
+  void run() {
+    if (job_.leads()) open_profile();
+    sweep();
+    check_neighbours();
+    plan();
+    train();
+    if (job_.leads()) {
+      save();
+      progress_.clear();
+      print_summary(summary(), options_.json);
+    }
+  }
+
+ private:
+  void open_profile() {
+    if (std::filesystem::exists(store_.profile())) {
+      profile_ = load_profile(store_.profile());
+      require_same_machine(store_.profile(), profile_.machine, job_.machine);
+      progress_.line("measure: continuing " + store_.profile().string());
+    }
+    profile_.machine = job_.machine;
+    for (const auto& [name, request] : requests_) {
+      const WorkloadProfile* known = profile_.find(name);
+      if (known != nullptr && known->input != request.workload.input.text()) {
+        throw Error(store_.profile().string() + ": holds " + name + " with input " + known->input +
+                    " (asked: " + request.workload.input.text() +
+                    "); name another store with --store DIR");
+      }
+      const std::string optimizer = Optimizer::named(options_.optimizer).name();
+      if (known != nullptr && !known->optimizer.starts_with(optimizer + ",")) {
+        throw Error(store_.profile().string() + ": holds " + name + " trained by " +
+                    known->optimizer + " (asked: " + optimizer +
+                    "); name another store with --store DIR");
+      }
+    }
+    save();
+  }
+
+  void save() {
+    save_profile(store_.profile(), profile_);
+    saved_s_ = clock_now();
+  }
+
+  /// Saving may cost a few percent of the time, no more: slow disks are saved to less often.
+  void save_unless_just_done() {
+    if (clock_now() - saved_s_ < 20 * save_cost_s_) return;
+    const double start = clock_now();
+    save();
+    save_cost_s_ = clock_now() - start;
+  }
+
+  void sweep() {
+    SweepOptions sweep;
+    const double budget = std::min(kSweepShare * options_.budget_s, kLongestSweep);
+    sweep.deadline_s = std::min(clock_now() + budget, deadline_s_);
+    while (sweep.largest_bytes > job_.machine.memory_per_rank_bytes / 4) sweep.largest_bytes /= 2;
+    sweep.collectives = collectives();
+    const SweepGroups groups(job_, groups_, world_sizes_);
+    forerun::sweep(job_, groups, sweep, profile_.network, [this] {
+      save_unless_just_done();
+      progress_.bar((clock_now() - job_.started_s) / options_.budget_s, deadline_s_ - clock_now(),
+                    "sweeping the network");
+    });
+    if (job_.leads() && world_sizes_.back() > 1) tell_sweep(sweep);
+  }
+
+  /// A few seconds at most: four buckets' worth of the slowest link that is likely.
+  void check_neighbours() {
+    constexpr double kSize = 4 << 20;
+    constexpr int kRepetitions = 3;
+    const bool due =
+        job_.leads() && profile_.pairs.empty() && !stop_requested() && clock_now() < deadline_s_;
+    const Json command = job_.next_command({{"check", due}}, 1);
+    if (!command.at("check").get<bool>()) return;
+    std::vector<HostPair> pairs = check_links(job_, kSize, kRepetitions);
+    if (job_.leads()) profile_.pairs = std::move(pairs);
+  }
+
+  /// What was asked for, else what the strategies send.
+  std::vector<Collective> collectives() const {
+    return options_.collectives.empty() ? collectives_of(options_.strategies)
+                                        : options_.collectives;
+  }
+
+  void tell_sweep(const SweepOptions& options) {
+    double largest = 0;
+    for (const SweepPoint& point : profile_.network) largest = std::max(largest, point.size_bytes);
+    std::string names;
+    for (const Collective collective : collectives()) {
+      names.append(names.empty() ? "" : ", ").append(collective_name(collective));
+    }
+    if (largest > 0) {
+      progress_.line("measured the network (" + names +
+                     "): " + std::to_string(profile_.network.size()) + " points up to " +
+                     format_bytes(Bytes<>(largest)));
+    }
+    std::string left_out;
+    for (const double size : sweep_sizes(options)) {
+      if (size <= largest) continue;
+      left_out.append(left_out.empty() ? "" : ", ").append(format_bytes(Bytes<>(size)));
+    }
+    if (!left_out.empty()) {
+      progress_.line("left out collectives of " + left_out + ": the budget has no room");
+    }
+  }
+
+  /// Everything that is asked, the same list on every rank.
+  void plan() {
+    std::vector<Question> questions;
+    for (const auto& [name, request] : requests_) {
+      const NetworkFacts facts = workload_facts(request.workload);
+      facts_[name] = facts;
+      for (const std::string& strategy : options_.strategies) {
+        for (const int n : world_sizes_) {
+          if (!can_run(strategy, n)) continue;
+          const std::vector<int> grid =
+              request.local_batches.empty()
+                  ? local_batch_grid(request.global_batches, world_sizes_, n)
+                  : request.local_batches;
+          for (const int b : grid) {
+            if (options_.rehearsal.active() && !request.recordings.contains(b)) continue;
+            questions.push_back({name, strategy, n, b, facts.flop_per_sample});
+          }
+        }
+      }
+    }
+    schedule_ = std::make_unique<Schedule>(std::move(questions), StopGoal{}, deadline_s_);
+    records_.resize(schedule_->questions().size());
+    announced_.resize(records_.size(), false);
+    if (job_.leads()) load_earlier();
+  }
+
+  bool can_run(const std::string& strategy, int world_size) {
+    const Processes processes = find_strategy(strategy).processes;
+    if (processes == Processes::kOne) return world_size == 1;
+    if (processes == Processes::kOnePerDevice) return true;
+    const int nodes = job_.map.placement(world_size).nodes();
+    if (nodes > 1 && job_.leads()) {
+      progress_.line("left out " + strategy + " on " + std::to_string(world_size) +
+                     " devices: one process drives those of one node (they are on " +
+                     std::to_string(nodes) + ")");
+    }
+    return nodes == 1;
+  }
+
+  void load_earlier() {
+    int precise = 0;
+    for (size_t i = 0; i < schedule_->questions().size(); ++i) {
+      const Question& question = schedule_->questions()[i];
+      const MeasuredConfiguration* known = workload(question.model).find(at(question));
+      if (known == nullptr) continue;
+      earlier_[static_cast<int>(i)] = *known;
+      if (known->status == "out_of_memory") {
+        schedule_->out_of_memory(static_cast<int>(i));
+        announced_[i] = true;
+        continue;
+      }
+      schedule_->preload(static_cast<int>(i), known->step_times());
+      announced_[i] = schedule_->precise(static_cast<int>(i));
+      precise += announced_[i] ? 1 : 0;
+    }
+    if (!earlier_.empty()) {
+      progress_.line("measure: " + std::to_string(precise) + " of " +
+                     std::to_string(records_.size()) +
+                     " configurations are already precise and are not repeated");
+    }
+  }
+
+  Configuration at(const Question& question) const {
+    Configuration at;
+    at.placement = job_.map.placement(question.world_size);
+    at.local_batch = question.local_batch;
+    at.accumulation = options_.accumulation;
+    at.strategy = question.strategy;
+    at.precision = options_.precision;
+    return at;
+  }
+
+  /// Rank 0's entry of a model in the profile, made if there is none.
+  WorkloadProfile& workload(const std::string& name) {
+    if (WorkloadProfile* known = profile_.find(name)) return *known;
+    const NetworkFacts& facts = facts_.at(name);
+    WorkloadProfile made;
+    made.name = name;
+    made.input = requests_.at(name).workload.input.text();
+    made.optimizer = Optimizer::named(options_.optimizer, options_.learning_rate).text();
+    made.parameters = facts.parameters;
+    made.grad_bytes = facts.grad_bytes;
+    made.flop_per_sample = facts.flop_per_sample;
+    profile_.workloads.push_back(std::move(made));
+    return profile_.workloads.back();
+  }
+
+  void train() {
+    double patience_s = 1;
+    while (true) {
+      std::optional<Block> block;
+      if (job_.leads() && !stop_requested()) block = schedule_->next(clock_now());
+      Json mine = {{"question", -1}};
+      if (block) mine = order(*block);
+      const Json command = job_.next_command(mine, patience_s);
+      if (command.at("question").get<int>() < 0) break;
+      patience_s = command.at("expected_s");
+      execute(command, block);
+    }
+    if (job_.leads()) {
+      for (size_t q = 0; q < records_.size(); ++q) {
+        const MeasuredConfiguration* kept = kept_configuration(static_cast<int>(q));
+        const std::string name = schedule_->questions()[q].text();
+        if (kept != nullptr && !announced_[q]) progress_.line(describe(name, *kept));
+        if (kept == nullptr && !schedule_->left_out().contains(static_cast<int>(q))) {
+          progress_.line("left out " + name + ": the budget ended during its warm-up");
+        }
+      }
+      for (const auto& [q, reason] : schedule_->left_out()) {
+        progress_.line("left out " + schedule_->questions()[q].text() + ": " + reason);
+      }
+    }
+  }
+
+  /// A block as a message. The group changes hands where the last block of this model was another
+  /// group's: then the weights are rank 0's again.
+  Json order(const Block& block) {
+    const Question& question = schedule_->questions()[block.question];
+    int& last = last_group_[training_name(question)];
+    const bool attach = last != question.world_size;
+    last = question.world_size;
+    int64_t& quiet_given = quiet_given_[block.question];
+    const bool overlaps = find_strategy(question.strategy).ranks(question.world_size) > 1;
+    const bool quiet = overlaps && quiet_given < kMostQuietSteps &&
+                       steps_given_[block.question] >= kStepsPerQuietOne * (quiet_given + 1);
+    quiet_given += quiet ? 1 : 0;
+    return {{"question", block.question},
+            {"discard", block.discard},
+            {"steps", block.steps},
+            {"quiet", quiet ? 1 : 0},
+            {"first_step", steps_given_[block.question]},
+            {"attach", attach},
+            {"watch_memory", steps_given_[block.question] == 0 && !options_.rehearsal.active()},
+            {"expected_s", block.expected_s}};
+  }
+
+  void execute(const Json& command, const std::optional<Block>& block) {
+    const int q = command.at("question");
+    const Question& question = schedule_->questions()[q];
+    Communicator* group = groups_.get(find_strategy(question.strategy).ranks(question.world_size));
+    if (group == nullptr) {
+      job_.enter("waiting while " + question.text() + " trains", command.at("expected_s"));
+      return;
+    }
+    job_.enter("training " + question.text(), command.at("expected_s"));
+    const double start = clock_now();
+    Training& training = training_for(question);
+    if (command.at("attach").get<bool>()) training.trainer->attach(*group);
+    const int64_t global = at(question).global_batch();
+    const Sampler sampler(std::max(global, training.data->size()), global, 0);
+    BlockSpec spec;
+    spec.first_step = command.at("first_step");
+    spec.discard = command.at("discard");
+    spec.steps = command.at("steps");
+    spec.quiet = command.at("quiet");
+    spec.watch_memory = command.at("watch_memory");
+    const StepRecord record = run_block(job_, *training.trainer, *training.data, sampler, spec);
+    if (job_.leads()) take(*block, record, clock_now() - start - record.quiet_s);
+  }
+
+  /// Questions with one name share weights and buckets.
+  static std::string training_name(const Question& question) {
+    std::string name = question.model + "/" + question.strategy;
+    if (find_strategy(question.strategy).processes == Processes::kOneForAllDevices) {
+      name.append("/").append(std::to_string(question.world_size));
+    }
+    return name;
+  }
+
+  Training& training_for(const Question& question) {
+    Training& training = trainings_[training_name(question)];
+    if (training.trainer == nullptr) {
+      training.workload = requests_.at(question.model).workload;
+      training.data = synthetic_data(training.workload);
+      TrainerOptions options =
+          trainer_options(options_, job_, question.strategy, question.world_size);
+      rehearse(options, options_, requests_.at(question.model).recordings,
+               facts_.at(question.model).parameters);
+      training.trainer = std::make_unique<Trainer>(training.workload, options);
+    }
+    return training;
+  }
+
+  /// Rank 0: a block's result into schedule and profile.
+  void take(const Block& block, const StepRecord& record, double block_s) {
+    const int q = block.question;
+    steps_given_[q] += block.discard + block.steps;
+    records_[q].append(record);
+    if (record.out_of_memory) {
+      schedule_->out_of_memory(q);
+    } else {
+      schedule_->record(block, record.step_times(), block_s);
+    }
+    const Question& question = schedule_->questions()[q];
+    const auto earlier = earlier_.find(q);
+    MeasuredConfiguration measured =
+        to_measured(at(question), records_[q], schedule_->warmup(q),
+                    earlier == earlier_.end() ? nullptr : &earlier->second);
+    measured.communication = take_apart(measured, profile_.network);
+    if (record.out_of_memory || !measured.step_times().empty()) keep(question, measured);
+    announce(q, measured);
+    save_unless_just_done();
+    progress_.bar((clock_now() - job_.started_s) / options_.budget_s,
+                  schedule_->time_left(clock_now()), question.text());
+  }
+
+  /// What the profile holds of a question, or nullptr.
+  const MeasuredConfiguration* kept_configuration(int q) {
+    const Question& question = schedule_->questions()[q];
+    WorkloadProfile* profile = profile_.find(question.model);
+    return profile == nullptr ? nullptr : profile->find(at(question));
+  }
+
+  void keep(const Question& question, const MeasuredConfiguration& measured) {
+    WorkloadProfile& profile = workload(question.model);
+    if (MeasuredConfiguration* known = profile.find(measured.at)) {
+      *known = measured;
+    } else {
+      profile.configurations.push_back(measured);
+    }
+  }
+
+  void announce(int q, const MeasuredConfiguration& measured) {
+    if (announced_[q] || !schedule_->settled(q)) return;
+    announced_[q] = true;
+    save();
+    progress_.line(describe(schedule_->questions()[q].text(), measured));
+  }
+
+  Summary summary() const {
+    Summary out;
+    out.profile_path = store_.profile().string();
+    out.profile = profile_;
+    out.seconds = clock_now() - job_.started_s;
+    out.stopped_early = stop_requested();
+    for (const auto& [q, reason] : schedule_->left_out()) {
+      out.left_out.push_back({schedule_->questions()[q].text(), reason});
+    }
+    return out;
+  }
+
+  Job& job_;
+  const MeasureOptions& options_;
+  const std::vector<int> world_sizes_;
+  Groups groups_;
+  Store store_;
+  Progress progress_;
+  const double deadline_s_;
+  std::map<std::string, WorkloadRequest> requests_;
+  std::map<std::string, NetworkFacts> facts_;
+  std::map<std::string, Training> trainings_;
+  std::unique_ptr<Schedule> schedule_;
+
+  // Rank 0's.
+  Profile profile_;
+  double saved_s_ = 0, save_cost_s_ = 0;
+  std::vector<StepRecord> records_;  // by question
+  std::vector<bool> announced_;
+  std::map<int, MeasuredConfiguration> earlier_;
+  std::map<int, int64_t> steps_given_, quiet_given_;
+  std::map<std::string, int> last_group_;
+};
+
+}  // namespace
+
+std::shared_ptr<Dataset> synthetic_data(const Workload& workload) {
+  SyntheticData description;
+  description.shape = workload.input;
+  description.classes = workload.classes;
+  description.vocabulary = workload.vocabulary;
+  description.per_token = workload.per_token;
+  return make_synthetic(description);
+}
+
+TrainerOptions trainer_options(const MeasureOptions& options, const Job& job,
+                               const std::string& strategy, int world_size) {
+  TrainerOptions trainer;
+  trainer.strategy = strategy;
+  trainer.optimizer = Optimizer::named(options.optimizer, options.learning_rate);
+  trainer.precision = find_precision(options.precision);
+  trainer.accumulation = options.accumulation;
+  trainer.buckets = options.buckets;
+  if (find_strategy(strategy).processes == Processes::kOneForAllDevices) {
+    trainer.devices = {job.cpus.begin(), job.cpus.begin() + world_size};
+  }
+  return trainer;
+}
+
+void rehearse(TrainerOptions& trainer, const MeasureOptions& options, const Recordings& recordings,
+              double parameters) {
+  trainer.recordings = recordings;
+  if (!options.rehearsal.optimizer) return;
+  std::vector<double> times;
+  for (const auto& [batch, recording] : recordings) times.push_back(recording.optimizer_s);
+  trainer.optimizer.recorded_s_per_weight = median_interval(times).median / parameters;
+}
+
+Recordings recordings_for(const MeasureOptions& options, const Workload& workload,
+                          const std::vector<int>& local_batches) {
+  if (!options.rehearsal.active()) return {};
+  const Profile recorded = load_profile(options.rehearsal.profile);
+  return read_recordings(options.rehearsal.profile, recorded, workload.name, workload.input.text(),
+                         local_batches, options.rehearsal);
+}
+
+std::string recorded_input(const MeasureOptions& options, const std::string& model) {
+  if (!options.rehearsal.active() || !options.input.empty()) return options.input;
+  const Profile recorded = load_profile(options.rehearsal.profile);
+  const WorkloadProfile* workload = recorded.find(model);
+  return workload == nullptr ? options.input : workload->input;
+}
+
+namespace {
+
+std::vector<std::string> recorded_models(const MeasureOptions& options) {
+  std::vector<std::string> models;
+  for (const WorkloadProfile& workload : load_profile(options.rehearsal.profile).workloads) {
+    models.push_back(workload.name);
+  }
+  if (models.empty()) throw Refusal(options.rehearsal.profile + ": holds no steps to rehearse");
+  return models;
+}
+
+/// Local batches that the request needs to have been recorded: those that were asked for.
+void add_recordings(WorkloadRequest& request, const MeasureOptions& options,
+                    const std::vector<int>& world_sizes) {
+  const bool asked = !options.batches.empty() || !options.local_batches.empty();
+  std::vector<int> needed = request.local_batches;
+  for (const int batch : asked ? request.global_batches : std::vector<int>()) {
+    for (const int n : world_sizes) {
+      if (batch % n == 0) needed.push_back(batch / n);
+    }
+  }
+  request.recordings = recordings_for(options, request.workload, needed);
+  if (asked) return;
+  request.global_batches.clear();
+  for (const auto& [batch, recording] : request.recordings) request.local_batches.push_back(batch);
+}
+
+}  // namespace
+
+std::vector<WorkloadRequest> requests(const MeasureOptions& options,
+                                      const std::vector<int>& world_sizes) {
+  std::vector<WorkloadRequest> requests;
+  require_divisible(options.batches, world_sizes, options.accumulation);
+  const auto add = [&](const std::string& model, const std::string& input, int default_batch) {
+    WorkloadRequest request{find_workload(model, input), options.batches, options.local_batches};
+    for (int& batch : request.global_batches) batch /= options.accumulation;
+    default_batch = std::max(1, default_batch / options.accumulation);
+    if (request.global_batches.empty() && request.local_batches.empty()) {
+      // The default is ours: what does not divide is rounded here, never what a user asked.
+      request.global_batches = {default_batch};
+      const bool divides = std::ranges::all_of(
+          world_sizes, [&](int n) { return default_batch >= n && default_batch % n == 0; });
+      if (!divides) {
+        int batch = 1;
+        for (const int n : world_sizes) batch = std::max(batch, n);
+        request.global_batches.clear();
+        for (const int n : world_sizes) {
+          request.global_batches.push_back(std::max(default_batch / n, 1) * n);
+        }
+        std::ranges::sort(request.global_batches);
+        const auto repeats = std::ranges::unique(request.global_batches);
+        request.global_batches.erase(repeats.begin(), repeats.end());
+      }
+    }
+    if (options.rehearsal.active()) add_recordings(request, options, world_sizes);
+    requests.push_back(std::move(request));
+  };
+  const bool recorded = options.rehearsal.active();
+  for (const std::string& model :
+       options.models.empty() && recorded ? recorded_models(options) : options.models) {
+    add(model, recorded_input(options, model), kDefaultBatch);
+  }
+  if (options.models.empty() && !recorded) {
+    for (const DefaultWorkload& d : default_workloads()) {
+      add(d.model, options.input.empty() ? d.input : options.input, d.batch);
+    }
+  }
+  return requests;
+}
+
+void run_campaign(Job& job, const MeasureOptions& options, const std::vector<int>& world_sizes) {
+  Campaign(job, options, world_sizes).run();
+}
+
+}  // namespace forerun

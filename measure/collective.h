@@ -1,0 +1,112 @@
+// What training needs of a network, whichever library moves the bytes: MPI on CPUs here, NCCL on
+// GPUs behind the same interface. Nothing outside the implementations knows which it is.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "model/collective_kind.h"
+
+namespace forerun {
+
+/// A collective under way. Destroying it without wait() is allowed only after an error.
+class PendingCollective {
+ public:
+  virtual ~PendingCollective() = default;
+  /// Blocks until the buffer holds the result. Does not spin. Throws Error if the collective
+  /// failed.
+  virtual void wait() = 0;
+  /// When it ran, on clock_now(): valid after wait().
+  virtual double started_s() const = 0;
+  virtual double ended_s() const = 0;
+};
+
+/// What was asked of a communicator.
+struct Traffic {
+  long calls = 0;
+  double bytes = 0;  ///< whole buffers, as model/collective_kind.h counts them
+};
+
+/// A group of ranks. Every member makes the same calls in the same order; the calls of one
+/// communicator's members match each other. Not for use by two threads at once.
+class Communicator {
+ public:
+  virtual ~Communicator() = default;
+
+  virtual int rank() const = 0;
+  virtual int size() const = 0;
+  virtual std::string transport() const = 0;  ///< `mpi`, `nccl`
+
+  /// A collective in place, in the caller's thread: what a sweep times. Reductions are sums.
+  ///   allreduce       everyone's `buffer` is the sum
+  ///   reduce          the root's is; elsewhere it is undefined
+  ///   reduce_scatter  `buffer` is size() blocks of equal length; the first then holds the sum of
+  ///                   the block with this rank's number, the others are undefined
+  ///   all_gather      the block with this rank's number goes out, all blocks come in
+  ///   broadcast       everyone's is the root's
+  void run(Collective collective, std::span<float> buffer, int root = 0) {
+    count(collective, buffer);
+    run_here(collective, buffer, root);
+  }
+  /// The same, returning at once. Collectives of a process run one after the other in the order of
+  /// these calls, whatever communicator they are of. `buffer` must live until wait() returned.
+  std::unique_ptr<PendingCollective> start(Collective collective, std::span<float> buffer,
+                                           int root = 0) {
+    count(collective, buffer);
+    return start_behind(collective, buffer, root);
+  }
+  void allreduce(std::span<float> buffer) { run(Collective::kAllreduce, buffer); }
+  std::unique_ptr<PendingCollective> allreduce_async(std::span<float> buffer) {
+    return start(Collective::kAllreduce, buffer);
+  }
+  /// Of run() and start(), since construction.
+  const Traffic& traffic(Collective collective) const {
+    return traffic_[static_cast<size_t>(collective)];
+  }
+
+  /// The node that this rank is on: any number, equal where ranks share memory.
+  int node() const { return node_; }
+  void set_node(int node) { node_ = node; }
+
+  /// Control traffic: not counted.
+  virtual void broadcast(std::span<std::byte> buffer, int root) = 0;
+  virtual void barrier() = 0;
+  /// A barrier that sleeps while it waits, so that parked ranks leave the processor to others.
+  virtual void park() = 0;
+  /// Everyone's message at `root`, by rank; elsewhere empty. Control traffic, not for bulk data.
+  virtual std::vector<std::string> gather(const std::string& message, int root) = 0;
+  /// Members of equal `color` form a group, ordered by rank; color < 0 joins none (nullptr). Each
+  /// keeps its node.
+  virtual std::unique_ptr<Communicator> split(int color) = 0;
+  /// Ends every process of the job, now. Callable from any thread.
+  [[noreturn]] virtual void abort(int exit_code) = 0;
+
+  /// `text` of rank 0, everywhere.
+  std::string broadcast_text(std::string text);
+  /// Everyone's message, by rank, everywhere.
+  std::vector<std::string> all_gather(const std::string& message);
+
+ private:
+  virtual void run_here(Collective collective, std::span<float> buffer, int root) = 0;
+  virtual std::unique_ptr<PendingCollective> start_behind(Collective collective,
+                                                          std::span<float> buffer, int root) = 0;
+  /// Throws Error where the buffer is not size() equal blocks and has to be.
+  void count(Collective collective, std::span<const float> buffer);
+
+  std::array<Traffic, kCollectives.size()> traffic_;
+  int node_ = 0;
+};
+
+/// A group by its nodes.
+struct NestedGroups {
+  std::unique_ptr<Communicator> node;     ///< the members on this rank's node
+  std::unique_ptr<Communicator> leaders;  ///< the first of each node; elsewhere nullptr
+};
+/// Collective over `group`.
+NestedGroups nest(Communicator& group);
+
+}  // namespace forerun

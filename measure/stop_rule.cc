@@ -1,0 +1,70 @@
+#include "measure/stop_rule.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "model/error.h"
+
+namespace forerun {
+namespace {
+
+constexpr double kSettled = 1.10;
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t n = values.size();
+  return n % 2 == 1 ? values[n / 2] : 0.5 * (values[n / 2 - 1] + values[n / 2]);
+}
+
+/// The largest k >= 1 with P(Binomial(n, 1/2) < k) <= 2.5 %; 1 where there is none.
+int lower_rank(int n) {
+  double term = std::pow(0.5, n);  // P(X = 0)
+  double below = 0;                // P(X < k)
+  int k = 0;
+  while (below + term <= 0.025 && k < n / 2) {
+    below += term;
+    term *= static_cast<double>(n - k) / (k + 1);
+    ++k;
+  }
+  return std::max(k, 1);
+}
+
+}  // namespace
+
+double MedianInterval::relative_half_width() const {
+  return median > 0 ? (high - low) / 2 / median : std::numeric_limits<double>::infinity();
+}
+
+MedianInterval median_interval(std::vector<double> samples) {
+  if (samples.empty()) throw Error("median of no samples");
+  std::sort(samples.begin(), samples.end());
+  const int n = static_cast<int>(samples.size());
+  // 0.5^n underflows beyond a thousand samples; the normal approximation is exact enough by then.
+  const int k = n <= 1000 ? lower_rank(n)
+                          : static_cast<int>(std::floor(n / 2.0 - 0.98 * std::sqrt(double(n))));
+  MedianInterval interval{median(samples), samples[k - 1], samples[n - k]};
+  if (n < 2) interval.high = std::numeric_limits<double>::infinity();
+  return interval;
+}
+
+int warmup_steps(const std::vector<double>& step_times_s) {
+  const int n = static_cast<int>(step_times_s.size());
+  int drop = std::min(kLeastWarmup, n);
+  while (drop + 1 < n / 2) {
+    const double pair = 0.5 * (step_times_s[drop] + step_times_s[drop + 1]);
+    const double rest = median({step_times_s.begin() + drop + 1, step_times_s.end()});
+    if (pair <= kSettled * rest) break;
+    ++drop;
+  }
+  return drop;
+}
+
+bool precise_enough(const std::vector<double>& samples, const StopGoal& goal) {
+  const int n = static_cast<int>(samples.size());
+  if (n >= goal.most_samples) return true;
+  return n >= kLeastSamples &&
+         median_interval(samples).relative_half_width() <= goal.relative_half_width;
+}
+
+}  // namespace forerun

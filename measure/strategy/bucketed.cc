@@ -1,0 +1,252 @@
+#include "measure/strategy/bucketed.h"
+
+#include <torch/csrc/autograd/function_hook.h>
+#include <torch/torch.h>
+
+#include <numeric>
+#include <utility>
+
+#include "measure/clock.h"
+
+namespace forerun {
+namespace {
+
+size_t padded(size_t count, size_t alignment) {
+  return (count + alignment - 1) / alignment * alignment;
+}
+
+/// Runs after a parameter's gradient is final.
+class ReadyHook : public torch::autograd::FunctionPostHook {
+ public:
+  ReadyHook(BucketedStrategy& owner, int parameter) : owner_(owner), parameter_(parameter) {}
+  torch::autograd::variable_list operator()(
+      const torch::autograd::variable_list& outputs,
+      const torch::autograd::variable_list& /*inputs*/) override {
+    owner_.gradient_ready(parameter_);
+    return outputs;
+  }
+
+ private:
+  BucketedStrategy& owner_;
+  int parameter_;
+};
+
+}  // namespace
+
+BucketedStrategy::BucketedStrategy(Parameters parameters, const StrategyOptions& options)
+    : parameters_(std::move(parameters)),
+      limits_(options.buckets),
+      share_weights_(options.share_weights),
+      optimizer_(options.optimizer) {
+  for (const torch::Tensor& p : parameters_) sizes_.push_back(p.numel() * sizeof(float));
+  order_.resize(parameters_.size());
+  std::iota(order_.rbegin(), order_.rend(), 0);
+  // Not through own_state(): nothing is shared out before attach().
+  lay_out(kAlignment);
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    // Its type differs between LibTorch versions; autograd holds it weakly, so we must keep it.
+    auto accumulator = torch::autograd::impl::grad_accumulator(parameters_[i]);
+    hooks_.push_back(
+        accumulator->add_post_hook(std::make_unique<ReadyHook>(*this, static_cast<int>(i))));
+    accumulators_.push_back(std::move(accumulator));
+  }
+}
+
+BucketedStrategy::~BucketedStrategy() {
+  for (size_t i = 0; i < hooks_.size(); ++i) accumulators_[i]->del_post_hook(hooks_[i]);
+}
+
+void BucketedStrategy::attach(Communicator& group) {
+  group_ = &group;
+  scale_ = 1.0f / static_cast<float>(group.size());
+  if (group.size() == 1) return;
+  if (share_order()) lay_out(alignment_);
+  if (!share_weights_) return;
+  for (const Bucket& bucket : buckets_) {
+    group.broadcast(std::as_writable_bytes(floats_of(bucket.weights)), 0);
+    group.broadcast(std::as_writable_bytes(floats_of(bucket.state)), 0);
+  }
+}
+
+void BucketedStrategy::start_backward(double now_s) {
+  backward_start_s_ = now_s;
+  for (Slot& slot : slots_) slot.ready = false;
+  for (Bucket& bucket : buckets_) {
+    bucket.pending = bucket.parameters.size();
+    bucket.ready_s = 0;
+    bucket.sent.clear();
+  }
+  launched_ = 0;
+  seen_.clear();
+  in_backward_ = true;
+}
+
+void BucketedStrategy::gradient_ready(int parameter) {
+  if (!in_backward_ || slots_[parameter].ready) return;
+  take_gradient(parameter);
+  if (!order_learnt_) seen_.push_back(parameter);
+  mark_ready(slots_[parameter]);
+}
+
+void BucketedStrategy::finish_backward() {
+  in_backward_ = false;
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    if (slots_[i].ready) continue;
+    part_of(buckets_[slots_[i].bucket].gradients, static_cast<int>(i)).zero_();
+    if (!order_learnt_) seen_.push_back(static_cast<int>(i));
+    mark_ready(slots_[i]);
+  }
+  launch_full_buckets();
+  for (Bucket& bucket : buckets_) {
+    for (Sent& sent : bucket.sent) sent.pending->wait();
+  }
+}
+
+void BucketedStrategy::update(int64_t step) {
+  for (Bucket& bucket : buckets_) update_bucket(bucket, step);
+  if (!order_learnt_ && group_ != nullptr) learn_order();
+}
+
+void BucketedStrategy::update_bucket(Bucket& bucket, int64_t step) {
+  optimizer_.step(floats_of(bucket.weights), floats_of(bucket.gradients), floats_of(bucket.state),
+                  step);
+}
+
+void BucketedStrategy::send(Bucket& bucket, Communicator& group, Collective collective,
+                            std::span<float> buffer) {
+  bucket.sent.push_back({collective, static_cast<double>(buffer.size_bytes()),
+                         clock_now() - backward_start_s_, group.start(collective, buffer)});
+}
+
+std::vector<BucketTrace> BucketedStrategy::buckets() const {
+  std::vector<BucketTrace> traces;
+  for (size_t b = 0; b < buckets_.size(); ++b) {
+    const Bucket& bucket = buckets_[b];
+    BucketTrace trace;
+    trace.size_bytes = static_cast<double>(bucket.gradients.nbytes());
+    trace.ready_s = bucket.ready_s;
+    trace.bucket = static_cast<int>(b);
+    if (bucket.sent.empty()) traces.push_back(trace);
+    for (const Sent& sent : bucket.sent) {
+      trace.collective = sent.collective;
+      trace.size_bytes = sent.size_bytes;
+      if (sent.collective == Collective::kAllGather) {
+        trace.bucket = -1;
+        trace.ready_s = sent.ready_s;
+      }
+      trace.start_s = sent.pending->started_s() - backward_start_s_;
+      trace.end_s = sent.pending->ended_s() - backward_start_s_;
+      traces.push_back(trace);
+    }
+  }
+  return traces;
+}
+
+std::vector<torch::Tensor> BucketedStrategy::states() {
+  std::vector<torch::Tensor> states;
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    const torch::Tensor whole = whole_state(buckets_[slots_[i].bucket]);
+    states.push_back(whole.narrow(1, slots_[i].offset, parameters_[i].numel()));
+  }
+  return states;
+}
+
+double BucketedStrategy::state_bytes() const {
+  double bytes = 0;
+  for (const Bucket& bucket : buckets_) bytes += static_cast<double>(bucket.state.nbytes());
+  return bytes;
+}
+
+torch::Tensor BucketedStrategy::part_of(const torch::Tensor& flat, int parameter) const {
+  const torch::Tensor& p = parameters_[parameter];
+  return flat.narrow(0, slots_[parameter].offset, p.numel()).view(p.sizes());
+}
+
+/// Rank 0's order of parameters, and whether it was learnt, become everyone's. True if this rank's
+/// changed.
+bool BucketedStrategy::share_order() {
+  order_.push_back(order_learnt_ ? 1 : 0);
+  const std::vector<int> mine = order_;
+  group_->broadcast(std::as_writable_bytes(std::span(order_)), 0);
+  order_learnt_ = order_.back() == 1;
+  const bool changed = order_ != mine;
+  order_.pop_back();
+  return changed;
+}
+
+void BucketedStrategy::learn_order() {
+  std::swap(order_, seen_);
+  order_learnt_ = true;
+  if (group_->size() > 1) share_order();
+  lay_out(alignment_);
+}
+
+void BucketedStrategy::lay_out(size_t alignment) {
+  const torch::NoGradGuard no_grad;
+  alignment_ = alignment;
+  const bool first = slots_.empty();
+  const std::vector<Slot> old_slots = slots_;
+  std::vector<torch::Tensor> old_states;
+  for (Bucket& bucket : buckets_) old_states.push_back(whole_state(bucket));
+  std::vector<Bucket> buckets;
+  slots_.assign(parameters_.size(), {});
+  for (auto& members : assign_buckets(sizes_, order_, limits_)) {
+    size_t length = 0;
+    for (const int i : members) {
+      slots_[i] = {static_cast<int>(buckets.size()), static_cast<int64_t>(length), true};
+      length += padded(static_cast<size_t>(parameters_[i].numel()), kAlignment);
+    }
+    const auto floats = static_cast<int64_t>(padded(length, alignment));
+    Bucket bucket;
+    bucket.parameters = std::move(members);
+    bucket.weights = torch::zeros({floats});
+    bucket.gradients = torch::zeros({floats});
+    bucket.state = torch::zeros({optimizer_.state_copies(), floats});
+    buckets.push_back(std::move(bucket));
+  }
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const Bucket& bucket = buckets[slots_[i].bucket];
+    const torch::Tensor home = part_of(bucket.weights, static_cast<int>(i));
+    home.copy_(parameters_[i]);
+    parameters_[i].set_data(home);
+    if (first) continue;
+    const int64_t count = parameters_[i].numel();
+    bucket.state.narrow(1, slots_[i].offset, count)
+        .copy_(old_states[old_slots[i].bucket].narrow(1, old_slots[i].offset, count));
+  }
+  buckets_ = std::move(buckets);
+  if (first) return;
+  for (Bucket& bucket : buckets_) bucket.state = own_state(bucket.state);
+}
+
+/// bucket <- gradient / world_size; the gradient's own memory is released.
+void BucketedStrategy::take_gradient(int parameter) {
+  torch::Tensor& gradient = parameters_[parameter].mutable_grad();
+  Bucket& bucket = buckets_[slots_[parameter].bucket];
+  if (!gradient.defined()) {
+    part_of(bucket.gradients, parameter).zero_();
+    return;
+  }
+  const torch::Tensor dense = gradient.contiguous();
+  const float* from = dense.data_ptr<float>();
+  float* to = bucket.gradients.data_ptr<float>() + slots_[parameter].offset;
+  const auto count = static_cast<size_t>(dense.numel());
+  for (size_t i = 0; i < count; ++i) to[i] = from[i] * scale_;
+  gradient = torch::Tensor();
+}
+
+void BucketedStrategy::mark_ready(Slot& slot) {
+  slot.ready = true;
+  Bucket& bucket = buckets_[slot.bucket];
+  if (--bucket.pending > 0) return;
+  bucket.ready_s = clock_now() - backward_start_s_;
+  if (!quiet_) launch_full_buckets();
+}
+
+void BucketedStrategy::launch_full_buckets() {
+  for (; launched_ < buckets_.size() && buckets_[launched_].pending == 0; ++launched_) {
+    if (group_->size() > 1) communicate(buckets_[launched_]);
+  }
+}
+
+}  // namespace forerun

@@ -1,0 +1,108 @@
+// What ddp, hierarchical and zero1 have in common: gradients travel in buckets while backward runs.
+//
+// Weights, gradients and optimizer state of a bucket each lie in one flat tensor. A hook on each
+// parameter's gradient accumulator scales the new gradient by 1/world_size into its bucket (one
+// pass: the same traffic as PyTorch's default, and the gradient's own memory is free at once). A
+// bucket that is full is communicated while backward goes on; buckets start strictly in order, on
+// every rank alike. The first step fills them in reverse order of registration; the order in which
+// gradients then really came, on rank 0, is everyone's from the second step on.
+#pragma once
+
+#include <torch/csrc/autograd/variable.h>
+
+#include "measure/strategy/strategy.h"
+
+namespace forerun {
+
+class BucketedStrategy : public Strategy {
+ public:
+  BucketedStrategy(Parameters parameters, const StrategyOptions& options);
+  BucketedStrategy(const BucketedStrategy&) = delete;
+  BucketedStrategy& operator=(const BucketedStrategy&) = delete;
+  ~BucketedStrategy() override;
+
+  void attach(Communicator& group) override;
+  void set_quiet(bool quiet) override { quiet_ = quiet; }
+  void start_backward(double now_s) override;
+  /// Called by the hooks, in the thread that runs backward.
+  void gradient_ready(int parameter);
+  void finish_backward() override;
+  void update(int64_t step) override;
+  std::vector<BucketTrace> buckets() const override;
+  std::vector<torch::Tensor> states() override;
+  double state_bytes() const override;
+
+ protected:
+  /// A collective that was started for a bucket.
+  struct Sent {
+    Collective collective;
+    double size_bytes = 0, ready_s = 0;
+    std::unique_ptr<PendingCollective> pending;
+  };
+  struct Bucket {
+    std::vector<int> parameters;
+    torch::Tensor weights, gradients;  // flat, of equal length
+    torch::Tensor state;               // [state_copies x length], or a part of it
+    size_t pending = 0;
+    double ready_s = 0;
+    std::vector<Sent> sent;  // in order
+  };
+
+  /// Starts what makes the gradients of a full bucket sums over the group; more than one rank.
+  virtual void communicate(Bucket& bucket) = 0;
+  virtual void update_bucket(Bucket& bucket, int64_t step);
+  /// The whole state of a bucket, [state_copies x length]. May be collective.
+  virtual torch::Tensor whole_state(Bucket& bucket) { return bucket.state; }
+  /// What this rank keeps of a whole state.
+  virtual torch::Tensor own_state(const torch::Tensor& whole) { return whole; }
+
+  void send(Bucket& bucket, Communicator& group, Collective collective, std::span<float> buffer);
+  Communicator& group() { return *group_; }
+  const Optimizer& optimizer() const { return optimizer_; }
+  std::vector<Bucket>& all_buckets() { return buckets_; }
+  /// Moves weights and state into buckets by order_, each padded to a multiple of `alignment`
+  /// floats.
+  void lay_out(size_t alignment);
+  static constexpr size_t kAlignment = 16;  // floats: parameters start on cache lines
+
+ private:
+  /// Where a parameter lies: its bucket and first float.
+  struct Slot {
+    int bucket = 0;
+    int64_t offset = 0;
+    bool ready = false;
+  };
+  using Accumulator =
+      decltype(torch::autograd::impl::grad_accumulator(std::declval<torch::Tensor&>()));
+
+  torch::Tensor part_of(const torch::Tensor& flat, int parameter) const;
+  bool share_order();
+  void learn_order();
+  void take_gradient(int parameter);
+  void mark_ready(Slot& slot);
+  void launch_full_buckets();
+
+  Parameters parameters_;
+  std::vector<size_t> sizes_;  // bytes
+  BucketLimits limits_;
+  bool share_weights_;
+  Optimizer optimizer_;
+  std::vector<Accumulator> accumulators_;
+  std::vector<uintptr_t> hooks_;
+
+  std::vector<int> order_;  // of parameters in the buckets
+  bool order_learnt_ = false;
+  std::vector<int> seen_;  // the order in the first step
+  size_t alignment_ = kAlignment;
+  std::vector<Bucket> buckets_;
+  std::vector<Slot> slots_;
+  size_t launched_ = 0;
+
+  Communicator* group_ = nullptr;
+  float scale_ = 1;
+  double backward_start_s_ = 0;
+  bool in_backward_ = false;
+  bool quiet_ = false;
+};
+
+}  // namespace forerun
