@@ -1,0 +1,98 @@
+# Sourced by examples/quickstart.sh and tests/run.sh: installs what is missing, configures, builds.
+# shellcheck shell=bash
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# What the programs are built from and run with.
+build_packages=(
+  cmake ninja-build g++
+  libtorch-dev libopenblas0-pthread  # measure; OpenBLAS is 3.5 times as fast as the default BLAS
+  libopenmpi-dev openmpi-bin libhwloc-dev
+  libceres-dev libeigen3-dev libcli11-dev nlohmann-json3-dev libcsv-dev
+  gnuplot-nox
+)
+# What the tests need beside them.
+test_packages=(
+  libgtest-dev librapidcheck-dev libbenchmark-dev libvalijson-dev clang-format clang-tidy-16
+  iproute2  # emulated hosts
+)
+
+die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
+
+# phase NAME: ends the phase before it, with its time, and starts another.
+phase_name=
+phase() {
+  if [[ -n $phase_name ]]; then
+    printf -- '-- %s: %d s\n' "$phase_name" $((SECONDS - phase_start)) >&2
+  fi
+  phase_name=$1 phase_start=$SECONDS
+  if [[ -n $phase_name ]]; then printf '\n== %s\n' "$phase_name" >&2; fi
+}
+
+# run COMMAND...: shows a command, then runs it.
+run() {
+  printf '$ %s\n' "${*@Q}" | sed -E "s/'([A-Za-z0-9_.,:=+@%\/-]+)'/\1/g" >&2
+  "$@"
+}
+
+missing_packages() {
+  local package
+  for package in "$@"; do
+    [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] ||
+      echo "$package"
+  done
+}
+
+# as_root COMMAND...: as root, through sudo where it asks nothing or can ask on a terminal.
+as_root() {
+  if ((EUID == 0)); then
+    run "$@"
+  elif sudo -n true 2>/dev/null || [[ -t 0 && -t 2 ]]; then
+    run sudo env DEBIAN_FRONTEND=noninteractive "$@"
+  else
+    return 1
+  fi
+}
+
+can_be_root() {
+  ((EUID == 0)) || { command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [[ -t 0 && -t 2 ]]; }; }
+}
+
+# install_packages PACKAGE...: only those that are missing.
+install_packages() {
+  if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+    echo "no apt-get here: the build names what it does not find (Debian's names: $*)" >&2
+    return 0
+  fi
+  local missing
+  mapfile -t missing < <(missing_packages "$@")
+  if ((${#missing[@]} == 0)); then
+    echo "all ${#} packages are installed" >&2
+    return 0
+  fi
+  if ! can_be_root; then
+    die "packages are missing, and installing them needs root. Ask an administrator to run
+
+  apt-get update && apt-get install --yes --no-install-recommends ${missing[*]}
+
+then start this again."
+  fi
+  export DEBIAN_FRONTEND=noninteractive
+  local install=(apt-get install --yes --no-install-recommends -qq
+    -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -o APT::Acquire::Retries=3)
+  if ! apt-cache show "${missing[@]}" >/dev/null 2>&1; then
+    as_root apt-get update -qq || die "apt-get update failed (is the network there?)"
+  fi
+  if ! as_root "${install[@]}" "${missing[@]}" >/dev/null; then
+    # Lists may be older than the archive.
+    as_root apt-get update -qq && as_root "${install[@]}" "${missing[@]}" >/dev/null ||
+      die "could not install: ${missing[*]}"
+  fi
+}
+
+# build PRESET [CMAKE OPTION...]: configures and builds; nothing is rebuilt the second time.
+build() {
+  local preset=$1
+  shift
+  (cd "$root" && run cmake --preset "$preset" "$@" && run cmake --build --preset "$preset") >&2
+}

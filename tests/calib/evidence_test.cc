@@ -1,0 +1,102 @@
+#include "calib/evidence.h"
+
+#include <gtest/gtest.h>
+
+#include "calib/compute_line.h"
+
+namespace forerun {
+namespace {
+
+Observation row(const std::string& placement, int batch, double seconds, double steps = 16) {
+  Observation o;
+  o.model = "m";
+  o.at = {.placement = Placement::parse(placement), .local_batch = batch};
+  o.step_time_s = seconds;
+  o.steps = steps;
+  return o;
+}
+
+TEST(GatherEvidence, MeansOverPlacementsOfTheSameNodesAndGpus) {
+  const Evidence evidence =
+      gather_evidence({row("4+2", 8, 1.0), row("3+3", 8, 4.0), row("3+3", 16, 5.0)});
+  ASSERT_EQ(evidence.workloads.size(), 1u);
+  const auto& points = evidence.workloads[0].points;
+  ASSERT_EQ(points.size(), 2u);
+  EXPECT_NEAR(points[0].step_time_s, 2.0, 1e-12);  // of logarithms
+  EXPECT_DOUBLE_EQ(points[1].step_time_s, 5.0);
+}
+
+TEST(GatherEvidence, WeighsRowsBySteps) {
+  const Evidence evidence = gather_evidence({row("1", 8, 1.0, 48), row("1", 8, 16.0, 16)});
+  EXPECT_NEAR(evidence.workloads[0].points[0].step_time_s, 2.0, 1e-12);
+}
+
+TEST(GatherEvidence, AnotherPrecisionIsAnotherWorkload) {
+  Observation half = row("1", 8, 1.0);
+  half.at.precision = "bfloat16";
+  const Evidence evidence = gather_evidence({row("1", 8, 1.0), half});
+  ASSERT_EQ(evidence.workloads.size(), 2u);
+  EXPECT_EQ(evidence.workloads[1].traits.name, "m@bfloat16");
+}
+
+TEST(GatherEvidence, CountsBucketsAsTheReducerFillsThem) {
+  Observation o = row("1", 8, 1.0);
+  o.grad_bytes = 102.2e6;  // 1 MiB + 4 x 25 MiB
+  EXPECT_DOUBLE_EQ(gather_evidence({o}).workloads[0].traits.buckets, 5);
+  o.grad_bytes = 1e6;
+  EXPECT_DOUBLE_EQ(gather_evidence({o}).workloads[0].traits.buckets, 1);
+}
+
+TEST(GatherEvidence, TakesTheSerialShareFromOneRank) {
+  Observation o = row("1", 8, 1.0);
+  o.backward_s = 0.6;
+  EXPECT_NEAR(gather_evidence({o}).workloads[0].traits.serial_share, 0.4, 1e-12);
+}
+
+TEST(ComputeLine, FindsTheLineOfOneRank) {
+  const std::vector<Observation> rows = {row("1", 8, 1.8), row("1", 16, 2.6), row("1", 32, 4.2),
+                                         row("2", 32, 9)};
+  const ComputeLine line = compute_line(gather_evidence(rows).workloads[0].points);
+  EXPECT_NEAR(line.launch, 1.0, 1e-9);
+  EXPECT_NEAR(line.per_sample, 0.1, 1e-9);
+}
+
+TEST(ComputeLine, AFlatCurveKeepsBothPartsPositive) {
+  const auto points = gather_evidence({row("1", 8, 1), row("1", 4096, 1)}).workloads[0].points;
+  const ComputeLine line = compute_line(points);
+  EXPECT_GT(line.per_sample, 0);
+  EXPECT_NEAR(line.at(4096), 1, 0.02);
+}
+
+TEST(ShapeAround, ReproducesTheMeasuredPoints) {
+  const auto points =
+      gather_evidence({row("1", 8, 1.0), row("1", 16, 1.1), row("1", 32, 2.4)}).workloads[0].points;
+  const ComputeLine line = compute_line(points);
+  const CurveShape shape = shape_around(line, points);
+  for (const FitPoint& p : points)
+    EXPECT_NEAR(line.at(p.at.local_batch) * shape.at(p.at.local_batch), p.step_time_s, 1e-9);
+}
+
+TEST(ObservationsOfProfile, MedianOfTheSlowestRank) {
+  Profile profile;
+  WorkloadProfile workload{.name = "m", .parameters = 10, .grad_bytes = 40};
+  MeasuredConfiguration measured;
+  measured.at = {.placement = Placement({2}), .local_batch = 4};
+  const auto series = [](std::vector<double> v) { return v; };
+  for (int rank = 0; rank < 2; ++rank) {
+    RankSteps steps{.rank = rank};
+    steps.step_time_s = rank == 0 ? series({1, 2, 9, 2, 1}) : series({3, 1, 1, 1, 3});
+    steps.load_s = steps.forward_s = steps.backward_s = steps.exposed_comm_s =
+        steps.optimizer_s = {1, 1, 1, 1, 1};
+    measured.ranks.push_back(steps);
+  }
+  workload.configurations.push_back(measured);
+  profile.workloads.push_back(workload);
+  const auto rows = observations_of(profile);
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_DOUBLE_EQ(rows[0].step_time_s, 3);  // of 3 2 9 2 3
+  EXPECT_DOUBLE_EQ(*rows[0].grad_bytes, 40);
+}
+
+}  // namespace
+}  // namespace forerun

@@ -1,0 +1,90 @@
+#include "calib/held_out.h"
+
+#include <gtest/gtest.h>
+
+#include "calib/statistics.h"
+#include "model/error.h"
+#include "tests/calib/synthetic.h"
+
+namespace forerun {
+namespace {
+
+Comparison comparison(int gpus, double observed, double predicted, double low = 0,
+                      double high = 0) {
+  return {
+      {.placement = Placement::even(1, gpus), .local_batch = 10}, observed, predicted, low, high};
+}
+
+TEST(Summarize, ByHand) {
+  const HeldOut h =
+      summarize({comparison(1, 1.0, 1.1, 0.9, 1.2), comparison(2, 2.0, 1.6, 1.5, 1.8)});
+  EXPECT_EQ(h.points, 2);
+  EXPECT_NEAR(h.ape_median, 0.15, 1e-12);
+  EXPECT_NEAR(h.ape_max, 0.2, 1e-12);
+  EXPECT_NEAR(h.bias, (std::log(1.1) + std::log(0.8)) / 2, 1e-12);
+  EXPECT_DOUBLE_EQ(h.coverage_90, 0.5);
+  EXPECT_NEAR(h.log_width_90, (std::log(1.2 / 0.9) + std::log(1.8 / 1.5)) / 2, 1e-12);
+  // The second point lies above its interval: 2 / 0.1 times the miss is added.
+  EXPECT_NEAR(h.interval_score, h.log_width_90 + 20 * std::log(2.0 / 1.8) / 2, 1e-12);
+}
+
+TEST(Summarize, OfNothingIsZeroPoints) { EXPECT_EQ(summarize({}).points, 0); }
+
+TEST(Regret, IsTheThroughputLostByTheChoice) {
+  // Best seen with 2 GPUs: 20 samples / 1 s. Predicted best: 1 GPU (10 samples in 0.4 s), which
+  // really takes 0.6 s.
+  const double lost = regret({comparison(1, 0.6, 0.4), comparison(2, 1.0, 1.2)});
+  EXPECT_NEAR(lost, 1 - (10 / 0.6) / (20 / 1.0), 1e-12);
+  EXPECT_DOUBLE_EQ(regret({comparison(1, 0.6, 0.6), comparison(2, 1.0, 1.0)}), 0);
+}
+
+TEST(Split, RolesWin) {
+  auto rows = synthetic_rows(synthetic_cluster(), synthetic_placements(), 0, 1);
+  for (Observation& o : rows) o.role = o.at.world_size() == 2 ? "test" : "fit";
+  const Split split = split_by_role(rows);
+  for (const Observation& o : split.test) EXPECT_EQ(o.at.world_size(), 2);
+  EXPECT_EQ(split.fit.size() + split.test.size(), rows.size());
+}
+
+TEST(Split, LeavesOutTheLargestScale) {
+  const Split split =
+      split_inside(synthetic_rows(synthetic_cluster(), synthetic_placements(), 0, 1));
+  ASSERT_FALSE(split.test.empty());
+  for (const Observation& o : split.test) EXPECT_EQ(o.at.world_size(), 8);
+  for (const Observation& o : split.fit) EXPECT_LT(o.at.world_size(), 8);
+}
+
+TEST(Split, WithTwoScalesLeavesOutInnerBatchesOfTheLarger) {
+  const Split split = split_inside(
+      synthetic_rows(synthetic_cluster(), {Placement::even(1, 1), Placement::even(1, 2)}, 0, 1));
+  ASSERT_FALSE(split.test.empty());
+  for (const Observation& o : split.test) {
+    EXPECT_EQ(o.at.world_size(), 2);
+    EXPECT_EQ(o.at.local_batch, o.model == "large" ? 16 : 32);
+  }
+}
+
+TEST(Quantile, InterpolatesAndRefusesNothing) {
+  EXPECT_DOUBLE_EQ(quantile({3, 1, 2}, 0.5), 2);
+  EXPECT_DOUBLE_EQ(quantile({0, 10}, 0.9), 9);
+  EXPECT_THROW(quantile({}, 0.5), Error);
+}
+
+TEST(RelativeBlockVariance, OfIndependentStepsIsThatOfTheMedianOf16) {
+  std::mt19937 generator(1);
+  std::normal_distribution<double> noise(1, 0.05);
+  std::vector<double> series(16000), medians;
+  for (double& x : series) x = noise(generator);
+  // The median of an even number of normal values, 16: 1.36 sigma^2 / 16 (pi/2 only as n grows).
+  EXPECT_NEAR(relative_block_variance(series) / (1.36 * 0.05 * 0.05 / 16), 1, 0.1);
+}
+
+TEST(RelativeBlockVariance, DriftCounts) {
+  std::vector<double> series(160, 1.0);
+  for (size_t i = 80; i < series.size(); ++i) series[i] = 1.2;
+  EXPECT_GT(relative_block_variance(series), 0.005);
+  EXPECT_EQ(relative_block_variance({1, 2, 3}), 0);
+}
+
+}  // namespace
+}  // namespace forerun

@@ -1,0 +1,149 @@
+#include "calib/predictor.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <filesystem>
+
+#include "calib/calibrate.h"
+#include "model/error.h"
+#include "tests/calib/synthetic.h"
+
+namespace forerun {
+namespace {
+
+Configuration at(int nodes, int gpus, int batch) {
+  return {.placement = Placement::even(nodes, gpus), .local_batch = batch};
+}
+
+Calibration synthetic_calibration(const std::vector<Placement>& placements,
+                                  bool tell_bytes = true) {
+  auto workloads = synthetic_cluster();
+  for (auto& w : workloads) w.tell_bytes = tell_bytes;
+  return calibrate_observations(synthetic_rows(workloads, placements, 0.02, 3), "synthetic");
+}
+
+TEST(Predictor, PassesThroughWhatWasMeasured) {
+  const auto rows = synthetic_rows(synthetic_cluster(), synthetic_placements(), 0.005, 5);
+  const Predictor predictor(calibrate_observations(rows, "synthetic"));
+  for (const Observation& o : rows) {
+    const Prediction p = predictor.predict(o.model, o.at);
+    ASSERT_EQ(p.refused, "");
+    EXPECT_NEAR(p.step_time.value() / o.step_time_s, 1, 0.03);
+  }
+}
+
+TEST(Predictor, PartsAddUpAndIntervalsHoldThePoint) {
+  const Predictor predictor(synthetic_calibration(synthetic_placements()));
+  for (const int gpus : {1, 2, 8, 64}) {
+    const Prediction p = predictor.predict("large", at((gpus + 3) / 4, gpus, 32));
+    ASSERT_EQ(p.refused, "");
+    EXPECT_NEAR(p.parts.total() / p.step_time, 1, 1e-9);
+    EXPECT_LT(p.low, p.step_time);
+    EXPECT_GT(p.high, p.step_time);
+  }
+}
+
+TEST(Predictor, IntervalsWidenBeyondWhatWasMeasured) {
+  const Predictor predictor(synthetic_calibration(synthetic_placements()));
+  const Prediction inside = predictor.predict("large", at(4, 8, 32));
+  const Prediction beyond = predictor.predict("large", at(32, 128, 32));
+  EXPECT_GT(beyond.high / beyond.low, inside.high / inside.low);
+  EXPECT_DOUBLE_EQ(inside.doublings_beyond, 0);
+  EXPECT_DOUBLE_EQ(beyond.doublings_beyond, 4);
+}
+
+TEST(Predictor, RefusesBetweenNodesWhereOnlyOneWasMeasured) {
+  const Predictor predictor(
+      synthetic_calibration({Placement::even(1, 1), Placement::even(1, 2), Placement::even(1, 4)}));
+  EXPECT_EQ(predictor.predict("large", at(1, 8, 32)).refused, "");
+  const Prediction p = predictor.predict("large", at(2, 8, 32));
+  EXPECT_NE(p.refused.find("nothing was measured between nodes"), std::string::npos) << p.refused;
+  EXPECT_NE(p.refused.find("measure --model large"), std::string::npos) << p.refused;
+}
+
+TEST(Predictor, RefusesSeveralGpusWhereOnlyOneWasMeasured) {
+  const Predictor predictor(synthetic_calibration({Placement::even(1, 1)}));
+  EXPECT_NE(predictor.predict("large", at(1, 2, 32)).refused, "");
+  EXPECT_EQ(predictor.predict("large", at(1, 1, 24)).refused, "");
+}
+
+TEST(Predictor, RefusesAModelThatWasNeverMeasured) {
+  const Predictor predictor(synthetic_calibration(synthetic_placements()));
+  EXPECT_NE(predictor.predict("gpt2", at(1, 1, 8)).refused.find("measure --model gpt2"),
+            std::string::npos);
+  Configuration half = at(1, 1, 8);
+  half.precision = "bfloat16";
+  EXPECT_NE(predictor.predict("large", half).refused.find("--precision bfloat16"),
+            std::string::npos);
+}
+
+TEST(Predictor, RefusesAWorldFarFromTheMeasuredOnes) {
+  const Predictor predictor(synthetic_calibration(synthetic_placements()));  // up to 8
+  EXPECT_EQ(predictor.predict("large", at(32, 128, 32)).refused, "");
+  const Prediction p = predictor.predict("large", at(33, 132, 32));
+  EXPECT_NE(p.refused.find("132 GPUs on 33 nodes is more than 16 times"), std::string::npos)
+      << p.refused;
+  EXPECT_NE(p.refused.find("--world-sizes 9"), std::string::npos) << p.refused;
+}
+
+TEST(Predictor, CallsARankOfAProcessorARank) {
+  Calibration calibration = synthetic_calibration({Placement::even(1, 1)});
+  calibration.device = "cpu";
+  const Prediction p = Predictor(calibration).predict("large", at(1, 2, 32));
+  EXPECT_NE(p.refused.find("several ranks of one node"), std::string::npos) << p.refused;
+  EXPECT_EQ(p.refused.find("GPU"), std::string::npos) << p.refused;
+}
+
+TEST(Predictor, RefusesABatchFarFromTheMeasuredOnes) {
+  const Predictor predictor(synthetic_calibration(synthetic_placements()));
+  EXPECT_EQ(predictor.predict("large", at(1, 1, 256)).refused, "");
+  EXPECT_NE(predictor.predict("large", at(1, 1, 257)).refused.find("local batch 257"),
+            std::string::npos);
+  EXPECT_NE(predictor.predict("large", at(1, 1, 1)).refused, "");
+}
+
+TEST(Predictor, RefusesManyGpusForAWorkloadOfUnknownBytesSeenOnOne) {
+  auto rows = synthetic_rows(synthetic_cluster(), synthetic_placements(), 0.02, 7);
+  std::erase_if(rows,
+                [](const Observation& o) { return o.model == "large" && o.at.world_size() > 1; });
+  for (Observation& o : rows) {
+    if (o.model == "large") o.grad_bytes.reset();
+  }
+  const Predictor predictor(calibrate_observations(rows, "synthetic"));
+  EXPECT_NE(predictor.predict("large", at(2, 8, 32)).refused.find("grad_bytes"), std::string::npos);
+  EXPECT_EQ(predictor.predict("small", at(2, 8, 32)).refused, "");
+}
+
+TEST(Predictor, SavedAndLoadedSaysTheSame) {
+  const Calibration calibration = synthetic_calibration(synthetic_placements(), false);
+  const auto path = std::filesystem::path(testing::TempDir()) / "calibration.json";
+  save_calibration(path, calibration);
+  const Predictor before(calibration), after(load_calibration(path));
+  for (const int gpus : {1, 4, 8, 16}) {
+    const Prediction a = before.predict("small", at((gpus + 3) / 4, gpus, 48)),
+                     b = after.predict("small", at((gpus + 3) / 4, gpus, 48));
+    EXPECT_NEAR(a.step_time / b.step_time, 1, 1e-9);
+    EXPECT_NEAR(a.high / b.high, 1, 1e-6);
+  }
+}
+
+TEST(Predictor, KeepsClustersApart) {
+  auto rows = synthetic_rows(synthetic_cluster(), synthetic_placements(), 0.02, 7);
+  auto other = rows;
+  for (Observation& o : rows) o.cluster = "fast";
+  for (Observation& o : other) {
+    o.cluster = "slow";
+    o.step_time_s *= 3;
+    rows.push_back(o);
+  }
+  const Predictor predictor(calibrate_observations(rows, "synthetic"));
+  const Prediction fast = predictor.predict("fast:large", at(4, 16, 32)),
+                   slow = predictor.predict("slow:large", at(4, 16, 32));
+  ASSERT_EQ(fast.refused, "");
+  ASSERT_EQ(slow.refused, "");
+  EXPECT_NEAR(slow.step_time / fast.step_time, 3, 0.05);
+}
+
+}  // namespace
+}  // namespace forerun

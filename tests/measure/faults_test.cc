@@ -1,0 +1,130 @@
+// What goes wrong before and while many ranks work: one sentence, the right exit code, nothing
+// left.
+
+#include <gtest/gtest.h>
+#include <sys/mount.h>
+
+#include <cstdlib>
+
+#include "model/io/profile.h"
+#include "tests/measure/program.h"
+
+namespace forerun {
+namespace {
+
+const std::string kMeasure = FORERUN_BIN_DIR "/measure";
+
+bool holds(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+int count(const std::string& text, const std::string& part) {
+  int found = 0;
+  for (size_t at = text.find(part); at != text.npos; at = text.find(part, at + 1)) ++found;
+  return found;
+}
+
+/// Under the user's own launcher: `arguments` as after mpirun.
+Finished run_mpirun(std::vector<std::string> arguments) {
+  ::setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
+  ::setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
+  arguments.insert(arguments.begin(), {"--oversubscribe", "--bind-to", "none"});
+  return Program("mpirun", arguments).wait();
+}
+
+TEST(Faults, FewerRanksThanAskedIsSaid) {
+  const TemporaryFolder folder;
+  const Finished done =
+      run_mpirun({"-np", "1", kMeasure, "--model", "mnist-cnn", "--world-sizes", "2", "--batch",
+                  "8", "--budget", "20s", "--store", folder.path()});
+  EXPECT_EQ(done.exit_code, 2);
+  EXPECT_TRUE(holds(done.err, "world size 2 needs as many ranks (1 were started)")) << done.err;
+  EXPECT_TRUE(holds(done.err, "measure: rank 0 on host ")) << done.err;
+}
+
+TEST(Faults, RanksWithDifferentModelsAreNamed) {
+  const TemporaryFolder folder;
+  const auto rank = [&](const std::string& model) {
+    return std::vector<std::string>{
+        "-np", "1",        kMeasure, "--model",         model,     "--batch",
+        "8",   "--budget", "20s",    "--oversubscribe", "--store", folder.path()};
+  };
+  std::vector<std::string> both = rank("mnist-cnn");
+  both.emplace_back(":");
+  for (const std::string& word : rank("cifar-cnn")) both.push_back(word);
+  const Finished done = run_mpirun(both);
+  EXPECT_EQ(done.exit_code, 1);
+  EXPECT_EQ(count(done.err, "was started as `measure --model cifar-cnn"), 1) << done.err;
+  EXPECT_TRUE(holds(done.err, "rank 1 on host ")) << done.err;
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "profile.json"));
+}
+
+TEST(Faults, RanksOfDifferentBuildsAreNamed) {
+  const TemporaryFolder folder;
+  const std::string other = folder.path() / "measure";
+  std::filesystem::copy_file(kMeasure, other);
+  std::ofstream(other, std::ios::app) << "a later build";
+  const Finished done = run_mpirun(
+      {"-np", "1", kMeasure, "--budget", "20s", ":", "-np", "1", other, "--budget", "20s"});
+  EXPECT_EQ(done.exit_code, 1);
+  EXPECT_EQ(count(done.err, "runs another build of measure"), 1) << done.err;
+}
+
+// The folder is there for rank 0 and not for rank 1.
+TEST(Faults, ARankThatThrowsEndsTheJobAndIsNamed) {
+  const TemporaryFolder folder;
+  const std::string examples = FORERUN_SOURCE_DIR "/examples/data";
+  const std::vector<std::string> train = {
+      "--oversubscribe", "--store", folder.path(), "--steps", "1000", "--batch", "8"};
+  const auto rank = [&](const std::string& working_folder) {
+    std::vector<std::string> command = {"-np",   "1",       "-wdir",     working_folder, kMeasure,
+                                        "train", "--model", "mnist-cnn", "--data",       "digits"};
+    command.insert(command.end(), train.begin(), train.end());
+    return command;
+  };
+  std::vector<std::string> both = rank(examples);
+  both.emplace_back(":");
+  for (const std::string& word : rank(folder.path())) both.push_back(word);
+  const Finished done = run_mpirun(both);
+  EXPECT_EQ(done.exit_code, 1);
+  EXPECT_EQ(count(done.err, "measure: rank 1 on host "), 1) << done.err;
+  EXPECT_TRUE(holds(done.err, "digits")) << done.err;
+  EXPECT_TRUE(holds(done.err, "(while ")) << done.err;
+}
+
+/// A file system with room for so many bytes; nothing where it cannot be made.
+class SmallDisk {
+ public:
+  explicit SmallDisk(const std::string& bytes) {
+    made_ = ::mount("tmpfs", folder_.path().c_str(), "tmpfs", 0, ("size=" + bytes).c_str()) == 0;
+  }
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+  ~SmallDisk() {
+    if (made_) ::umount(folder_.path().c_str());
+  }
+  bool made() const { return made_; }
+  const std::filesystem::path& path() const { return folder_.path(); }
+
+ private:
+  TemporaryFolder folder_;
+  bool made_ = false;
+};
+
+TEST(Faults, AFullDiskKeepsTheProfileThatWasThere) {
+  const SmallDisk disk("24k");
+  if (!disk.made()) GTEST_SKIP() << "mounting a small file system needs root";
+  const Finished done =
+      run_measure({"--model", "mnist-cnn", "--local-batch", "4,8,16", "--world-sizes", "1",
+                   "--budget", "30s", "--store", disk.path()});
+  EXPECT_EQ(done.exit_code, 1);
+  EXPECT_EQ(count(done.err, "No space left on device"), 1) << done.err;
+  EXPECT_TRUE(holds(done.err, "measure: rank 0 on host ")) << done.err;
+  load_profile(disk.path() / "profile.json");  // as it was before, and whole
+  for (const auto& entry : std::filesystem::directory_iterator(disk.path())) {
+    EXPECT_EQ(entry.path().filename(), "profile.json");
+  }
+}
+
+}  // namespace
+}  // namespace forerun

@@ -1,0 +1,274 @@
+#include "measure/strategy/strategy.h"
+
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include "measure/clock.h"
+#include "tests/support.h"
+
+namespace forerun {
+namespace {
+
+/// A group whose other members always hold what we hold: a sum is size times our value. Keeps what
+/// was asked of it.
+class EqualPeers : public Communicator {
+ public:
+  explicit EqualPeers(int size) : size_(size) {}
+
+  int rank() const override { return 0; }
+  int size() const override { return size_; }
+  std::string transport() const override { return "none"; }
+  void broadcast(std::span<std::byte>, int) override {}
+  void barrier() override {}
+  void park() override {}
+  std::vector<std::string> gather(const std::string& message, int) override {
+    return std::vector<std::string>(size_, message);
+  }
+  std::unique_ptr<Communicator> split(int) override { return nullptr; }
+  [[noreturn]] void abort(int) override { std::abort(); }
+
+  std::vector<size_t> counts;  ///< floats of each all-reduce
+
+ private:
+  void run_here(Collective collective, std::span<float> buffer, int) override {
+    if (collective != Collective::kAllreduce) std::abort();  // equal peers cannot play it
+    for (float& x : buffer) x *= static_cast<float>(size_);
+    counts.push_back(buffer.size());
+  }
+  std::unique_ptr<PendingCollective> start_behind(Collective collective, std::span<float> buffer,
+                                                  int root) override {
+    run_here(collective, buffer, root);
+    return std::make_unique<Done>();
+  }
+
+  struct Done : PendingCollective {
+    void wait() override {}
+    double started_s() const override { return 1; }
+    double ended_s() const override { return 2; }
+  };
+  int size_;
+};
+
+/// Three layers; the middle one's parameters are registered first, so that the order in which
+/// gradients come is not the reverse of registration.
+struct Net : torch::nn::Module {
+  Net() {
+    torch::manual_seed(3);
+    middle = register_module("middle", torch::nn::Linear(40, 30));
+    first = register_module("first", torch::nn::Linear(20, 40));
+    last = register_module("last", torch::nn::Linear(30, 5));
+  }
+  torch::Tensor loss(const torch::Tensor& x, const torch::Tensor& y) {
+    return torch::nn::functional::cross_entropy(last(torch::relu(middle(torch::relu(first(x))))),
+                                                y);
+  }
+  torch::nn::Linear first{nullptr}, middle{nullptr}, last{nullptr};
+};
+
+constexpr int kSteps = 8;
+
+torch::Tensor input(int step) {
+  torch::manual_seed(100 + step);
+  return torch::randn({16, 20});
+}
+torch::Tensor target(int step) {
+  torch::manual_seed(200 + step);
+  return torch::randint(0, 5, {16});
+}
+
+void train(Net& net, Strategy& strategy) {
+  for (int step = 0; step < kSteps; ++step) {
+    const torch::Tensor loss = net.loss(input(step), target(step));
+    strategy.start_backward(clock_now());
+    loss.backward();
+    strategy.finish_backward();
+    strategy.update(step + 1);
+  }
+}
+
+/// torch::optim's optimizer of the same kind.
+std::unique_ptr<torch::optim::Optimizer> torch_optimizer(const Optimizer& ours,
+                                                         std::vector<torch::Tensor> parameters) {
+  namespace optim = torch::optim;
+  const double rate = ours.learning_rate;
+  if (ours.kind == OptimizerKind::kAdam) {
+    return std::make_unique<optim::Adam>(std::move(parameters), optim::AdamOptions(rate));
+  }
+  if (ours.kind == OptimizerKind::kAdamW) {
+    return std::make_unique<optim::AdamW>(
+        std::move(parameters), optim::AdamWOptions(rate).weight_decay(ours.weight_decay));
+  }
+  return std::make_unique<optim::SGD>(std::move(parameters),
+                                      optim::SGDOptions(rate).momentum(ours.momentum));
+}
+
+std::vector<torch::Tensor> trained_by_torch(const Optimizer& ours) {
+  Net net;
+  const auto optimizer = torch_optimizer(ours, net.parameters());
+  for (int step = 0; step < kSteps; ++step) {
+    net.zero_grad();
+    net.loss(input(step), target(step)).backward();
+    optimizer->step();
+  }
+  return net.parameters();
+}
+
+void expect_equal(const std::vector<torch::Tensor>& ours,
+                  const std::vector<torch::Tensor>& theirs) {
+  ASSERT_EQ(ours.size(), theirs.size());
+  for (size_t i = 0; i < ours.size(); ++i) {
+    EXPECT_TRUE(torch::allclose(ours[i], theirs[i], 1e-5, 1e-6)) << "parameter " << i;
+  }
+}
+
+const Optimizer kSgd = Optimizer::named("sgd", 0.05f);
+constexpr BucketLimits kSmallBuckets{100, 4000};
+
+StrategyOptions with(const BucketLimits& buckets, const Optimizer& optimizer = kSgd) {
+  return {buckets, optimizer, {}, {}};
+}
+
+TEST(Serial, TrainsLikeTorch) {
+  Net net;
+  const auto strategy = find_strategy("serial").make(net.parameters(), with({}));
+  EqualPeers alone(1);
+  strategy->attach(alone);
+  train(net, *strategy);
+  expect_equal(net.parameters(), trained_by_torch(kSgd));
+  EXPECT_TRUE(alone.counts.empty());
+}
+
+TEST(Serial, RefusesManyRanks) {
+  Net net;
+  EqualPeers two(2);
+  EXPECT_THROW(find_strategy("serial").make(net.parameters(), with({}))->attach(two), UsageError);
+}
+
+class DdpOnRanks : public testing::TestWithParam<int> {};
+
+TEST_P(DdpOnRanks, TrainsLikeTorchWhereAllRanksSeeTheSame) {
+  Net net;
+  const auto strategy = find_strategy("ddp").make(net.parameters(), with(kSmallBuckets));
+  EqualPeers group(GetParam());
+  strategy->attach(group);
+  train(net, *strategy);
+  expect_equal(net.parameters(), trained_by_torch(kSgd));
+}
+
+INSTANTIATE_TEST_SUITE_P(WorldSizes, DdpOnRanks, testing::Values(1, 2, 4));
+
+TEST(Ddp, SendsEveryGradientOnceAStepInTheOrderTheyComeIn) {
+  Net net;
+  const auto strategy = find_strategy("ddp").make(net.parameters(), with(kSmallBuckets));
+  EqualPeers group(2);
+  strategy->attach(group);
+  train(net, *strategy);
+  // Backward reaches last (30 x 5 + 5), middle (40 x 30 + 30), first (20 x 40 + 40). The first
+  // bucket closes at 100 bytes, the others at 4000; parameters are padded to 16 floats.
+  const auto traces = strategy->buckets();
+  double floats = 0, at = 0;
+  for (const BucketTrace& trace : traces) {
+    floats += trace.size_bytes / 4;
+    EXPECT_GE(trace.ready_s, at);  // launched in order, as they became ready
+    at = trace.ready_s;
+  }
+  const double parameters = 155 + 1230 + 840;
+  EXPECT_GE(floats, parameters);
+  EXPECT_LE(floats, parameters + 6 * 15);
+  // The first step had other buckets: its order was not known yet.
+  ASSERT_GE(group.counts.size(), (kSteps - 1) * traces.size());
+  for (size_t b = 0; b < traces.size(); ++b) {
+    const size_t sent = group.counts[group.counts.size() - traces.size() + b];
+    EXPECT_DOUBLE_EQ(4.0 * static_cast<double>(sent), traces[b].size_bytes);
+  }
+  EXPECT_LT(traces.front().size_bytes, 1000);  // only the last layer's
+}
+
+TEST(Ddp, ParametersWithoutGradientCountAsZero) {
+  Net net;
+  const torch::Tensor unused = torch::ones({7}, torch::requires_grad());
+  std::vector<torch::Tensor> parameters = net.parameters();
+  parameters.push_back(unused);
+  const auto strategy = find_strategy("ddp").make(parameters, with(kSmallBuckets));
+  EqualPeers group(2);
+  strategy->attach(group);
+  train(net, *strategy);
+  expect_equal(net.parameters(), trained_by_torch(kSgd));
+  EXPECT_TRUE(torch::equal(unused.detach(), torch::ones({7})));
+}
+
+TEST(Ddp, CompletesTheStepOfARankThatFailed) {
+  Net net;
+  const auto strategy = find_strategy("ddp").make(net.parameters(), with(kSmallBuckets));
+  EqualPeers group(2);
+  strategy->attach(group);
+  train(net, *strategy);
+  const size_t before = group.counts.size(), per_step = strategy->buckets().size();
+  strategy->start_backward(clock_now());
+  strategy->finish_backward();  // forward threw: no gradient ever came
+  EXPECT_EQ(group.counts.size(), before + per_step);
+}
+
+TEST(Ddp, LeavesNoHookBehind) {
+  Net net;
+  {
+    const auto strategy = find_strategy("ddp").make(net.parameters(), with(kSmallBuckets));
+    EqualPeers alone(1);
+    strategy->attach(alone);
+    train(net, *strategy);
+  }
+  net.loss(input(0), target(0)).backward();
+  for (const torch::Tensor& p : net.parameters()) EXPECT_TRUE(p.grad().defined());
+}
+
+TEST(FindStrategy, NamesNearOnes) {
+  EXPECT_EQ(error_of([] { find_strategy("dpd"); }),
+            "strategy \"dpd\" is unknown (did you mean ddp?)");
+}
+
+class EveryOptimizer : public testing::TestWithParam<std::string> {};
+
+TEST_P(EveryOptimizer, UpdatesLikeTorch) {
+  const Optimizer optimizer = Optimizer::named(GetParam(), 0.01f);
+  for (const char* strategy_name : {"serial", "ddp"}) {
+    Net net;
+    const auto strategy =
+        find_strategy(strategy_name).make(net.parameters(), with(kSmallBuckets, optimizer));
+    EqualPeers alone(1);
+    strategy->attach(alone);
+    train(net, *strategy);
+    expect_equal(net.parameters(), trained_by_torch(optimizer));
+    EXPECT_GE(strategy->state_bytes(), 4 * (155 + 1230 + 840) * optimizer.state_copies());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Optimizers, EveryOptimizer, testing::ValuesIn(Optimizer::names()),
+                         [](const auto& tested) { return tested.param; });
+
+TEST(Optimizer, SgdByHand) {  // m = 0.5 m + g; w -= 0.1 m
+  std::vector<float> w = {1, 2}, g = {1, -1}, m = {0, 4};
+  Optimizer sgd = Optimizer::named("sgd", 0.1f);
+  sgd.momentum = 0.5f;
+  sgd.step(w, g, m, 1);
+  EXPECT_FLOAT_EQ(m[0], 1);
+  EXPECT_FLOAT_EQ(m[1], 1);
+  EXPECT_FLOAT_EQ(w[0], 0.9f);
+  EXPECT_FLOAT_EQ(w[1], 1.9f);
+}
+
+TEST(Optimizer, FirstStepOfAdamIsTheLearningRate) {  // m/(1-b1) = g, sqrt(v/(1-b2)) = |g|
+  std::vector<float> w = {1, 1}, g = {3, -0.2f}, state(4);
+  Optimizer::named("adam", 0.1f).step(w, g, state, 1);
+  EXPECT_NEAR(w[0], 0.9, 1e-6);
+  EXPECT_NEAR(w[1], 1.1, 1e-6);
+  EXPECT_NEAR(state[0], 0.3, 1e-6);    // 0.1 g
+  EXPECT_NEAR(state[2], 0.009, 1e-6);  // 0.001 g^2
+}
+
+TEST(Optimizer, NamesNearOnes) {
+  EXPECT_EQ(error_of([] { Optimizer::named("adm"); }),
+            "optimizer \"adm\" is unknown (did you mean adam?)");
+}
+
+}  // namespace
+}  // namespace forerun

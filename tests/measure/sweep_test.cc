@@ -1,0 +1,39 @@
+#include "measure/sweep.h"
+
+#include <gtest/gtest.h>
+
+namespace forerun {
+namespace {
+
+TEST(SweepSizes, EndWithTheLargest) {
+  SweepOptions options;
+  options.smallest_bytes = 1024;
+  options.largest_bytes = 8192;
+  EXPECT_EQ(sweep_sizes(options), (std::vector<double>{1024, 4096, 8192}));
+  options.largest_bytes = 4096;
+  EXPECT_EQ(sweep_sizes(options), (std::vector<double>{1024, 4096}));
+}
+
+TEST(SweepSizes, GoFrom1KiBTo512MiB) {
+  const std::vector<double> sizes = sweep_sizes({});
+  EXPECT_EQ(sizes.front(), 1024);
+  EXPECT_EQ(sizes.back(), 512.0 * 1024 * 1024);
+}
+
+TEST(SweepBytes, AreWholeBlocks) {
+  EXPECT_EQ(sweep_bytes(Collective::kAllreduce, 1024, 3), 1024);
+  EXPECT_EQ(sweep_bytes(Collective::kAllGather, 1024, 3), 85 * 12);  // 3 floats a unit
+  EXPECT_EQ(sweep_bytes(Collective::kReduceScatter, 4, 64), 256);    // at least one each
+}
+
+TEST(CollectivesOf, AreWhatStrategiesSendBetweenProcesses) {
+  using enum Collective;
+  EXPECT_EQ(collectives_of({"ddp"}), (std::vector{kAllreduce}));
+  EXPECT_EQ(collectives_of({"serial", "dataparallel"}), (std::vector{kAllreduce}));
+  EXPECT_EQ(collectives_of({"zero1", "ddp"}),
+            (std::vector{kAllreduce, kReduceScatter, kAllGather}));
+  EXPECT_EQ(collectives_of({"hierarchical"}), (std::vector{kAllreduce, kReduce, kBroadcast}));
+}
+
+}  // namespace
+}  // namespace forerun

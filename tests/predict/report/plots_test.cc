@@ -1,0 +1,78 @@
+#include "predict/report/plots.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "model/error.h"
+#include "model/plot/script.h"
+#include "tests/predict/report/example.h"
+
+namespace forerun {
+namespace {
+
+TEST(GnuplotString, NothingInItEndsOrExpands) {
+  EXPECT_EQ(gnuplot_string("it's\n`x` \"y\""), "'it''s `x` \"y\"'");
+}
+
+TEST(Render, SaysWhatGnuplotDidNotLike) {
+  Plot plot;
+  plot.script = "plot undefined_thing\n";
+  try {
+    render({plot});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("undefined"), std::string::npos) << error.what();
+  }
+}
+
+TEST(SizeAxis, LinearForFewSizesDoublingsForMany) {
+  EXPECT_FALSE(SizeAxis('x', {1, 2}).doublings);
+  EXPECT_TRUE(SizeAxis('x', {1, 2, 4, 16}).doublings);
+  EXPECT_DOUBLE_EQ(SizeAxis('x', {1, 2}).place(2, 1, 3), 2);  // the middle one of three
+  EXPECT_LT(SizeAxis('x', {1, 16}).place(4, 0, 2), 4);
+}
+
+TEST(MostChecked, PrefersChecksThenTheLargerBatch) {
+  WorkloadScaling scaling = report_example::scaling("m", {1, 2}, {32, 64, 128});
+  EXPECT_EQ(most_checked(scaling).global_batch, 128);
+  for (ScalingObservation& seen : scaling.batches[2].observed) seen.check = false;
+  EXPECT_EQ(most_checked(scaling).global_batch, 32);  // two checks; 64 has one
+}
+
+TEST(ObservedBase, ACheckRunBeforeAMeasurement) {
+  BatchScaling batch;
+  batch.observed = {{1, 0.5, true}, {1, 0.4, false}, {2, 0.3, true}};
+  EXPECT_EQ(batch.observed_base()->step_time_s, 0.5);
+  batch.observed.erase(batch.observed.begin());
+  EXPECT_EQ(batch.observed_base()->step_time_s, 0.4);
+  batch.observed.erase(batch.observed.begin());
+  EXPECT_FALSE(batch.observed_base().has_value());
+}
+
+TEST(MakePlots, NamesAreUniqueAndNothingEmptyIsDrawn) {
+  ReportData data = report_example::report({1, 2});
+  data.scaling[1].model = data.scaling[0].model;
+  const ReportPlots plots = make_plots(data);
+  std::set<std::string> names;
+  size_t count = 0;
+  for (const auto* part : {&plots.checks, &plots.speedup, &plots.throughput, &plots.components,
+                           &plots.network, &plots.choice}) {
+    for (const Plot& plot : *part) names.insert(plot.name), ++count;
+  }
+  EXPECT_EQ(names.size(), count);
+  EXPECT_EQ(count, 2u + 3 * 3 + 2);
+  EXPECT_TRUE(make_plots(ReportData()).checks.empty());
+  EXPECT_TRUE(make_plots(ReportData()).network.empty());
+}
+
+TEST(SpeedupPlot, SaysWhichBaseWasTaken) {
+  WorkloadScaling scaling = report_example::scaling("m", {1, 2}, {32, 64});
+  EXPECT_NE(speedup_plot(scaling, "x").caption.find("a check run, else the measurement"),
+            std::string::npos);
+  for (BatchScaling& batch : scaling.batches) batch.observed.erase(batch.observed.begin());
+  EXPECT_NE(speedup_plot(scaling, "x").caption.find("the prediction, where"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace forerun

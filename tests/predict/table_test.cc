@@ -1,0 +1,68 @@
+#include "predict/table.h"
+
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+#include "model/io/atomic_file.h"
+#include "predict/wording.h"
+#include "tests/predict/hand_made.h"
+
+namespace forerun {
+namespace {
+
+Forecast golden_forecast() {
+  unsetenv("SLURM_JOB_ID");
+  Question q = hand_made_question(96);
+  q.gpus = {1, 2, 4, 5, 8, 12};
+  q.samples = 1e6;
+  q.price_per_gpu_hour = 2;
+  Subject s = hand_made_subject();
+  refuse_beyond(s, 2);
+  return make_forecast(q, s);
+}
+
+TEST(ForecastText, Golden) {  // new text on purpose? UPDATE_GOLDEN=1 rewrites the file
+  const char* path = FORERUN_SOURCE_DIR "/tests/predict/forecast.golden.txt";
+  const std::string text = to_text(golden_forecast(), false);
+  if (std::getenv("UPDATE_GOLDEN") != nullptr) write_file_atomically(path, text);
+  EXPECT_EQ(text, read_file(path));
+}
+
+TEST(ForecastText, StaysWithinAHundredColumns) {
+  for (const bool vary : {false, true}) {
+    Question q = hand_made_question(1024);
+    q.vary_batch = vary;
+    q.max_gpus = 20;
+    q.samples = 1e9;
+    q.price_per_gpu_hour = 30;
+    std::istringstream lines(to_text(make_forecast(q, hand_made_subject(0.3)), false));
+    for (std::string line; std::getline(lines, line);) {
+      if (line.starts_with("Launch")) continue;  // to be copied as a whole
+      EXPECT_LE(line.size(), 100u) << line;
+    }
+  }
+}
+
+TEST(ForecastText, ColoursOnlyWhenAsked) {
+  EXPECT_EQ(to_text(golden_forecast(), false).find('\033'), std::string::npos);
+  EXPECT_NE(to_text(golden_forecast(), true).find("\033[1m>"), std::string::npos);
+}
+
+TEST(Wording, ThreeDigits) {
+  EXPECT_EQ(significant(1234.4), "1234");
+  EXPECT_EQ(significant(12.34), "12.3");
+  EXPECT_EQ(significant(0.01234), "0.0123");
+  EXPECT_EQ(format_interval(Seconds<>(0.79), Seconds<>(0.84)), "790-840 ms");
+  EXPECT_EQ(format_interval(Seconds<>(0.95), Seconds<>(1.25)), "0.950-1.25 s");
+  EXPECT_EQ(count(1, "GPU"), "1 GPU");
+  EXPECT_EQ(count(2, "GPU"), "2 GPUs");
+}
+
+TEST(Wording, WrapsUnderItself) {
+  EXPECT_EQ(wrap("aa bb cc", 7, 2), "aa bb\n  cc");
+  EXPECT_EQ(wrap("longer-than-the-line x", 10, 2), "longer-than-the-line\n  x");
+}
+
+}  // namespace
+}  // namespace forerun

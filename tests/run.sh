@@ -1,0 +1,180 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds, and runs everything that must hold. See --help.
+set -uo pipefail
+# shellcheck source=examples/setup.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../examples/setup.sh"
+
+usage() {
+  cat <<'TEXT'
+usage: tests/run.sh [CHECK...]
+
+Without arguments all checks, in this order; each by its name runs alone:
+  unit        the default preset, and its tests
+  format      clang-format on our own files
+  tidy        clang-tidy on our own files (checks in .clang-tidy)
+  predict     the preset without LibTorch and MPI
+  asan        tests under the address and undefined-behaviour sanitizers
+  install     cmake --install, and a program that uses find_package(forerun)
+  quickstart  examples/quickstart.sh with a short budget, and what it left
+  readme      the commands in README.md, on what the quickstart left
+The last line says how many passed and failed; exit 1 if one failed.
+TEXT
+}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+cd "$root" || exit 1
+
+passed=0 failed=0 failures=()
+
+# check NAME COMMAND...: counts one check.
+check() {
+  local name=$1
+  shift
+  if "$@"; then
+    passed=$((passed + 1))
+  else
+    printf 'FAILED: %s\n' "$name" >&2
+    failed=$((failed + 1)) failures+=("$name")
+  fi
+}
+
+# check_ctest PRESET: counts each test case.
+check_ctest() {
+  ctest --preset "$1" 2>&1 | tee "$work/ctest.log" | grep -vE ' Passed |^ +Start ' >&2
+  local total bad
+  read -r bad total < <(sed -n 's/.*tests passed, \([0-9]*\) tests failed out of \([0-9]*\)/\1 \2/p' "$work/ctest.log")
+  if [[ -z ${total:-} || $total == 0 ]]; then
+    check "ctest ($1)" false
+    return
+  fi
+  passed=$((passed + total - bad)) failed=$((failed + bad))
+  if ((bad > 0)); then failures+=("$bad test cases ($1)"); fi
+}
+
+our_sources() { git ls-files 2>/dev/null | grep -E '\.(cc|h)$' || find calib measure model predict tests -name '*.cc' -o -name '*.h'; }
+
+run_unit() {
+  check "build" build default -DFORERUN_TESTS=ON
+  check_ctest default
+}
+
+run_format() {
+  mapfile -t sources < <(our_sources)
+  check "clang-format" clang-format --dry-run -Werror "${sources[@]}"
+}
+
+run_tidy() {
+  check "clang-tidy" tidy_is_clean
+}
+tidy_is_clean() {
+  if ! (run cmake --preset tidy && cmake --build --preset tidy) >"$work/tidy.log" 2>&1; then
+    grep -E 'error:|warning:' -A 3 "$work/tidy.log" >&2 || tail -n 30 "$work/tidy.log" >&2
+    return 1
+  fi
+}
+
+run_predict() {
+  check "predict preset" build predict
+  check "no LibTorch or MPI in the predict preset" needs_neither
+}
+needs_neither() {
+  local program
+  for program in predict calibrate report; do
+    ! ldd "build-predict/bin/$program" | grep -E 'libtorch|libmpi' >&2 || return 1
+  done
+}
+
+run_asan() {
+  check "asan build" build asan
+  check_ctest asan
+}
+
+run_install() {
+  build default -DFORERUN_TESTS=ON >/dev/null 2>&1
+  check "install" run cmake --install build --prefix "$work/prefix"
+  check "find_package(forerun)" consumer_builds_and_runs
+  check "installed programs" installed_programs_start
+}
+consumer_builds_and_runs() {
+  cmake -S tests/install -B "$work/consumer" -G Ninja -DCMAKE_PREFIX_PATH="$work/prefix" >&2 &&
+    cmake --build "$work/consumer" >&2 &&
+    [[ $("$work/consumer/consumer") == "52.08 ms" ]]
+}
+installed_programs_start() {
+  local program
+  for program in measure calibrate predict report; do
+    "$work/prefix/bin/$program" --help >"$work/help" && [[ -s $work/help ]] || return 1
+  done
+  [[ -s $work/prefix/share/forerun/schema/profile.schema.json ]]
+}
+
+# The quickstart runs where a newcomer would run it, and its store is kept for the README.
+store=$work/here/forerun
+run_quickstart() {
+  mkdir -p "$work/here"
+  check "quickstart" quickstart_ends_well
+  check "store is valid" build/bin/forerun_check_store "$store" "$work/forecast.json"
+  check "report is there" report_is_whole
+  check "errors of the check are printed" grep -qE 'median error [0-9.]+ %' "$work/quickstart.out"
+  check "second quickstart rebuilds nothing" nothing_is_rebuilt
+}
+quickstart_ends_well() {
+  (cd "$work/here" && unset FORERUN_HOME && "$root/examples/quickstart.sh" \
+    --model mnist-cnn --budget 40s --check-steps 6 </dev/null >"$work/quickstart.out") &&
+    build/bin/predict --store "$store" --model mnist-cnn --batch 128 --json >"$work/forecast.json"
+  local status=$?
+  cat "$work/quickstart.out"
+  return $status
+}
+report_is_whole() {
+  local page=$store/report/index.html
+  [[ -s $page && -s $store/report/predicted_vs_observed.csv ]] && grep -q '<svg' "$page" &&
+    ! grep -qiE '<script|(src|href)="https?:' "$page" && compgen -G "$store/report/*.svg" >/dev/null &&
+    compgen -G "$store/report/*.png" >/dev/null
+}
+nothing_is_rebuilt() { build default 2>&1 | grep -q 'no work to do'; }
+
+# Blocks fenced as ```sh in README.md run as they stand, except where the line above the fence says
+# <!-- not run: why -->.
+readme_commands() {
+  awk '/<!-- not run/ { skip = 1; next }
+       /^```sh$/ { if (!skip) inside = 1; skip = 0; next }
+       /^```/ { inside = 0; next }
+       inside { sub(/^\$ /, ""); print }' README.md
+}
+run_readme() {
+  [[ -e $store/profile.json ]] || run_quickstart
+  local command
+  while IFS= read -r command; do
+    check "README: $command" readme_command_works "$command"
+  done < <(readme_commands)
+}
+readme_command_works() {
+  if ! HOME=$work/home FORERUN_HOME=$store PATH=$root/build/bin:$PATH \
+    bash -euo pipefail -c "$1" </dev/null >"$work/readme.out" 2>&1; then
+    cat "$work/readme.out" >&2
+    return 1
+  fi
+}
+
+all=(unit format tidy predict asan install quickstart readme)
+case ${1:-} in -h | --help) usage; exit 0 ;; esac
+for name in "$@"; do
+  [[ " ${all[*]} " == *" $name "* ]] || { printf 'run.sh: no check "%s"\n\n' "$name" >&2; usage >&2; exit 2; }
+done
+(($# > 0)) || set -- "${all[@]}"
+
+phase "install packages"
+install_packages "${build_packages[@]}" "${test_packages[@]}"
+for name in "$@"; do
+  phase "$name"
+  "run_$name"
+done
+phase ""
+
+if ((failed > 0)); then printf 'FAILED: %s\n' "${failures[@]}"; fi
+printf '%d passed, %d failed\n' "$passed" "$failed"
+((failed == 0))
