@@ -83,6 +83,23 @@ WorkloadTraits traits_of(const std::string& name, const std::vector<const Observ
   return traits;
 }
 
+bool counts(const MeasuredConfiguration& measured) {
+  return measured.status == "ok" && !measured.step_times().empty();
+}
+
+/// Older profiles do not know their blocks: steps in a row, as many as make a mean.
+Blocks blocks_of(const MeasuredConfiguration& measured) {
+  Blocks blocks = measured.blocks();
+  if (!blocks.empty()) return blocks;
+  for (const double step : measured.step_times()) {
+    if (blocks.empty() || static_cast<double>(blocks.back().size()) >= kStepsOfAMean) {
+      blocks.emplace_back();
+    }
+    blocks.back().push_back(step);
+  }
+  return blocks;
+}
+
 }  // namespace
 
 Coordinates coordinates_of(const Configuration& at) {
@@ -137,19 +154,27 @@ void thin_out(Evidence& evidence) {
 }
 
 std::vector<Observation> observations_of(const Profile& profile) {
+  std::vector<Blocks> blocks;
+  for (const WorkloadProfile& workload : profile.workloads) {
+    for (const MeasuredConfiguration& measured : workload.configurations) {
+      if (counts(measured)) blocks.push_back(blocks_of(measured));
+    }
+  }
+  const std::vector<Repeatability> repeatabilities = repeatability(blocks);
+  auto next = repeatabilities.begin();
   std::vector<Observation> out;
   for (const WorkloadProfile& workload : profile.workloads) {
     for (const MeasuredConfiguration& measured : workload.configurations) {
-      const std::vector<double> steps = measured.step_times();
-      if (measured.status != "ok" || steps.empty()) continue;
+      if (!counts(measured)) continue;
       Observation o;
       o.model = workload.name;
       o.at = measured.at;
       o.role = measured.role;
-      o.step_time_s = median(steps);
-      o.steps = static_cast<double>(steps.size());
-      // Of one step, such that the mean of 16 has the spread that blocks of 16 really had.
-      o.stddev_s = std::sqrt(kStepsOfAMean * relative_block_variance(steps)) * o.step_time_s;
+      o.step_time_s = median(measured.step_times());
+      const Repeatability& repeats = *next++;
+      // Blocks repeat each other, not steps: each counts as the mean that an interval is for.
+      o.steps = kStepsOfAMean * repeats.blocks;
+      o.stddev_s = std::sqrt(kStepsOfAMean * repeats.block_variance) * o.step_time_s;
       o.grad_bytes = workload.grad_bytes;
       o.peak_memory_bytes = measured.peak_memory_bytes;
       const RankSteps& rank = measured.ranks.front();

@@ -20,6 +20,7 @@
 #include "measure/mpi/mpi_communicator.h"
 #include "measure/options.h"
 #include "measure/plan.h"
+#include "measure/request.h"
 #include "measure/summary.h"
 #include "measure/train.h"
 #include "measure/trainer.h"

@@ -120,6 +120,7 @@ void unpack(const Json& in, StepRecord& record) {
   rank.rank = in.at("rank");
   rank.host = in.at("host");
   for (const Part& part : kParts) rank.*part.series = in.at(part.key).get<std::vector<double>>();
+  rank.block.resize(rank.step_time_s.size());
   for (const Part& part : kQuietParts) {
     rank.*part.series = in.at(part.key).get<std::vector<double>>();
   }
@@ -144,6 +145,10 @@ void unpack(const Json& in, StepRecord& record) {
 template <class T>
 void append_to(std::vector<T>& to, const std::vector<T>& from) {
   to.insert(to.end(), from.begin(), from.end());
+}
+
+double next_block(const RankSteps& rank) {
+  return rank.block.empty() ? 0 : 1 + *std::ranges::max_element(rank.block);
 }
 
 /// The last steps after warm-up that sent the same as the very last one, collective by collective.
@@ -198,9 +203,11 @@ void StepRecord::append(const StepRecord& block) {
     traces = block.traces;
   } else {
     for (size_t r = 0; r < ranks.size(); ++r) {
+      const double number = next_block(ranks[r]);
       for (const Part& part : kParts) {
         append_to(ranks[r].*part.series, block.ranks.at(r).*part.series);
       }
+      ranks[r].block.resize(ranks[r].step_time_s.size(), number);
       for (const Part& part : kQuietParts) {
         append_to(ranks[r].*part.series, block.ranks.at(r).*part.series);
       }
@@ -244,8 +251,17 @@ MeasuredConfiguration to_measured(const Configuration& at, const StepRecord& rec
     }
   }
   for (size_t r = 0; r < record.ranks.size(); ++r) {
-    // Older profiles do not know what was taken.
-    measured.ranks[r].taken_s.resize(measured.ranks[r].step_time_s.size());
+    // Older profiles do not know what was taken, nor the blocks.
+    RankSteps& steps = measured.ranks[r];
+    steps.taken_s.resize(steps.step_time_s.size());
+    steps.block.resize(steps.step_time_s.size());
+    double number = next_block(steps);
+    if (r < measured.disturbed.size()) {
+      number = std::max(number, next_block(measured.disturbed[r]));
+    }
+    for (size_t i = warmup; i < record.ranks[r].block.size(); ++i) {
+      steps.block.push_back(number + record.ranks[r].block[i]);
+    }
     for (const Part& part : kParts) {
       const std::vector<double>& from = record.ranks[r].*part.series;
       std::vector<double>& to = measured.ranks[r].*part.series;
@@ -265,9 +281,8 @@ MeasuredConfiguration to_measured(const Configuration& at, const StepRecord& rec
   set_disturbed_apart(measured);
   measured.overhead_relative =
       median({record.overhead_relative.begin() + warmup, record.overhead_relative.end()});
-  const std::vector<double> times = measured.step_times();
-  if (times.size() >= 2) {
-    measured.relative_half_width = median_interval(times).relative_half_width();
+  if (!measured.step_times().empty()) {
+    measured.relative_half_width = half_widths({measured.blocks()}).front();
   }
   return measured;
 }

@@ -26,7 +26,7 @@ bool is_disturbed(const std::vector<RankSteps>& ranks, size_t step) {
 constexpr std::vector<double> RankSteps::*kSeries[] = {
     &RankSteps::load_s,         &RankSteps::forward_s,   &RankSteps::backward_s,
     &RankSteps::exposed_comm_s, &RankSteps::optimizer_s, &RankSteps::step_time_s,
-    &RankSteps::taken_s};
+    &RankSteps::taken_s,        &RankSteps::block};
 
 void append(const std::vector<RankSteps>& from, std::vector<RankSteps>& to) {
   for (size_t r = 0; r < std::min(from.size(), to.size()); ++r) {

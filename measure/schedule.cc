@@ -12,11 +12,18 @@ namespace {
 constexpr double kBlockTime = 0.5;      // seconds: long against switching, short against drift
 constexpr int kLeastAnswer = 3;         // steps after warm-up that are worth starting for
 constexpr double kAssumedSpeed = 10e9;  // FLOP/s, until the first step says better
+constexpr double kUsualBlocks = 3;      // until a question is precise, before anything is known
 constexpr double kSlack = 1.05;         // expected times are medians: leave room
 
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   return values[values.size() / 2];
+}
+
+std::vector<double> joined(const Blocks& blocks) {
+  std::vector<double> steps;
+  for (const auto& block : blocks) steps.insert(steps.end(), block.begin(), block.end());
+  return steps;
 }
 
 }  // namespace
@@ -35,20 +42,38 @@ Schedule::Schedule(std::vector<Question> questions, const StopGoal& goal, double
                    [&](int a, int b) { return cost(a) < cost(b); });
 }
 
-void Schedule::preload(int question, const std::vector<double>& step_times_s) {
-  states_[question].earlier = step_times_s;
+void Schedule::preload(int question, Blocks blocks) {
+  states_[question].earlier = std::move(blocks);
+  judge();
 }
 
-std::vector<double> Schedule::samples(int question) const {
+Blocks Schedule::counted(int question) const {
   const State& state = states_[question];
-  std::vector<double> all = state.earlier;
-  all.insert(all.end(), state.steps.begin() + warmup(question), state.steps.end());
-  return all;
+  Blocks out = state.earlier;
+  size_t drop = warmup(question);
+  for (const std::vector<double>& block : state.blocks) {
+    const size_t dropped = std::min(drop, block.size());
+    drop -= dropped;
+    if (dropped < block.size()) out.emplace_back(block.begin() + dropped, block.end());
+  }
+  return out;
 }
 
-int Schedule::warmup(int question) const { return warmup_steps(states_[question].steps); }
+std::vector<double> Schedule::samples(int question) const { return joined(counted(question)); }
 
-bool Schedule::precise(int question) const { return precise_enough(samples(question), goal_); }
+int Schedule::warmup(int question) const { return warmup_steps(joined(states_[question].blocks)); }
+
+/// What one question's blocks say of drift is news to all.
+void Schedule::judge() {
+  std::vector<Blocks> all;
+  for (size_t q = 0; q < states_.size(); ++q) all.push_back(counted(static_cast<int>(q)));
+  const std::vector<double> widths = half_widths(all);
+  for (size_t q = 0; q < states_.size(); ++q) states_[q].half_width = widths[q];
+}
+
+bool Schedule::precise(int question) const {
+  return precise_enough(samples(question).size(), half_width(question), goal_);
+}
 
 bool Schedule::settled(int question) const {
   return states_[question].out_of_memory || left_out_.contains(question) || precise(question);
@@ -56,16 +81,17 @@ bool Schedule::settled(int question) const {
 
 double Schedule::expected_step(int question) const {
   const State& own = states_[question];
-  if (!own.steps.empty()) {
-    const int skip = std::min<int>(own.steps.size() - 1, 1);
-    return median({own.steps.begin() + skip, own.steps.end()});
+  if (!own.blocks.empty()) {
+    const std::vector<double> steps = joined(own.blocks);
+    const int skip = std::min<int>(steps.size() - 1, 1);
+    return median({steps.begin() + skip, steps.end()});
   }
-  if (!own.earlier.empty()) return median(own.earlier);
+  if (!own.earlier.empty()) return median(joined(own.earlier));
   // From the nearest batch of the same model, per sample; else by FLOP at the slowest speed seen.
   const Question& asked = questions_[question];
   double nearest = std::numeric_limits<double>::infinity(), estimate = 0, speed = 0;
   for (size_t i = 0; i < questions_.size(); ++i) {
-    if (states_[i].steps.empty() && states_[i].earlier.empty()) continue;
+    if (states_[i].blocks.empty() && states_[i].earlier.empty()) continue;
     const Question& known = questions_[i];
     const double step = expected_step(static_cast<int>(i));
     const double seen = known.flop_per_sample * known.local_batch / step;
@@ -85,7 +111,7 @@ double Schedule::open_promises() const {
   double promised = 0;
   for (size_t i = 0; i < questions_.size(); ++i) {
     const int q = static_cast<int>(i);
-    if (states_[i].blocks == 0 || settled(q)) continue;
+    if (states_[i].blocks.empty() || settled(q)) continue;
     const int missing = kLeastAnswer - static_cast<int>(samples(q).size());
     if (missing > 0) promised += missing * expected_step(q) + overhead_s_;
   }
@@ -94,14 +120,14 @@ double Schedule::open_promises() const {
 
 std::optional<Block> Schedule::start_next(double now_s) {
   for (const int q : cheapest_first_) {
-    if (states_[q].blocks > 0 || settled(q)) continue;
+    if (!states_[q].blocks.empty() || settled(q)) continue;
     const double step = expected_step(q);
     const double least = (kLeastWarmup + kLeastAnswer) * step + overhead_s_;
     const double left = deadline_s_ - now_s - open_promises();
     if (least * kSlack <= left) {
       return Block{q, 0, kLeastWarmup, kLeastWarmup * step + overhead_s_};
     }
-    if (states_[q].earlier.size() >= kLeastAnswer) continue;  // there is an answer already
+    if (joined(states_[q].earlier).size() >= kLeastAnswer) continue;  // there is an answer already
     char text[96];
     std::snprintf(text, sizeof text, "%d steps need about %.1f s, the budget has %.1f s left",
                   kLeastWarmup + kLeastAnswer, least, std::max(0.0, left));
@@ -110,15 +136,17 @@ std::optional<Block> Schedule::start_next(double now_s) {
   return std::nullopt;
 }
 
-/// The turn goes to the smallest n sqrt(t): the sum of the relative variances 1/n is least, for a
-/// given total of n t, where n is proportional to 1/sqrt(t). Source: Neyman 1934.
+/// The turn goes to the smallest n sqrt(t), of n blocks that take t each: the sum of the relative
+/// variances 1/n is least, for a given total of n t, where n is proportional to 1/sqrt(t). Source:
+/// Neyman 1934.
 std::optional<Block> Schedule::take_turn(double now_s) const {
   std::optional<Block> best;
   double least = std::numeric_limits<double>::infinity();
   for (const int q : cheapest_first_) {
-    if (states_[q].blocks == 0 || settled(q)) continue;
+    if (states_[q].blocks.empty() || settled(q)) continue;
     const double step = expected_step(q);
-    const double known = static_cast<double>(samples(q).size()) * std::sqrt(step);
+    const double known =
+        static_cast<double>(counted(q).size()) * std::sqrt(std::max(step, kBlockTime));
     if (known >= least) continue;
     Block block{q, step < kColdStart ? 1 : 0, 1, 0};
     const double room = (deadline_s_ - now_s - overhead_s_) / kSlack / step - block.discard;
@@ -138,9 +166,9 @@ std::optional<Block> Schedule::next(double now_s) {
 
 void Schedule::record(const Block& block, const std::vector<double>& step_times_s, double block_s) {
   State& state = states_[block.question];
-  ++state.blocks;
-  state.steps.insert(state.steps.end(), step_times_s.begin(), step_times_s.end());
-  if (step_times_s.empty() || state.blocks == 1) return;
+  if (!step_times_s.empty()) state.blocks.push_back(step_times_s);
+  judge();
+  if (step_times_s.empty() || state.blocks.size() == 1) return;
   double stepping = block.discard * median(step_times_s);
   for (const double s : step_times_s) stepping += s;
   overhead_s_ = 0.8 * overhead_s_ + 0.2 * std::max(0.0, block_s - stepping);
@@ -154,7 +182,7 @@ void Schedule::out_of_memory(int question) {
     const int q = static_cast<int>(i);
     if (q == question || other.model != failed.model || other.strategy != failed.strategy ||
         other.world_size != failed.world_size || other.local_batch < failed.local_batch ||
-        states_[i].blocks > 0) {
+        !states_[i].blocks.empty()) {
       continue;
     }
     left_out_[q] = "a smaller batch did not fit into memory";
@@ -166,9 +194,11 @@ double Schedule::time_left(double now_s) const {
   for (size_t i = 0; i < questions_.size(); ++i) {
     const int q = static_cast<int>(i);
     if (settled(q)) continue;
-    const int missing =
-        std::max(kLeastSamples, 20) + kLeastWarmup - static_cast<int>(states_[i].steps.size());
-    needed += std::max(1, missing) * expected_step(q);
+    // The width falls with the square root of the blocks.
+    const double ratio = half_width(q) / goal_.relative_half_width;
+    const auto blocks = static_cast<double>(counted(q).size());
+    const double missing = blocks > 1 ? blocks * (ratio * ratio - 1) : kUsualBlocks;
+    needed += std::max(1.0, missing) * std::max(expected_step(q), kBlockTime);
   }
   return std::clamp(deadline_s_ - now_s, 0.0, needed);
 }

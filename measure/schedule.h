@@ -2,6 +2,7 @@
 // budget. No clock and no training inside: time is an argument.
 #pragma once
 
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -31,8 +32,8 @@ class Schedule {
   /// Times are seconds on any clock; `deadline_s` is where the last step must have ended.
   Schedule(std::vector<Question> questions, const StopGoal& goal, double deadline_s);
 
-  /// Samples from an earlier run count.
-  void preload(int question, const std::vector<double>& step_times_s);
+  /// Blocks of an earlier run count.
+  void preload(int question, Blocks blocks);
   /// nullopt: done.
   std::optional<Block> next(double now_s);
   /// What a block brought: step times (slowest rank) without the discarded ones, and what the
@@ -44,6 +45,8 @@ class Schedule {
   /// Nothing that was asked is open: every question precise, left out, or out of memory.
   bool settled(int question) const;
   bool precise(int question) const;
+  /// See half_widths().
+  double half_width(int question) const { return states_[question].half_width; }
   /// Why a question has no answer; by question.
   const std::map<int, std::string>& left_out() const { return left_out_; }
   const std::vector<Question>& questions() const { return questions_; }
@@ -55,10 +58,14 @@ class Schedule {
 
  private:
   struct State {
-    std::vector<double> earlier, steps;
-    int blocks = 0;
+    Blocks earlier, blocks;  ///< with the steps of warm-up
+    double half_width = std::numeric_limits<double>::infinity();
     bool out_of_memory = false;
   };
+
+  /// Earlier ones, and ours without the warm-up.
+  Blocks counted(int question) const;
+  void judge();
 
   double expected_step(int question) const;
   double open_promises() const;

@@ -60,11 +60,26 @@ int warmup_steps(const std::vector<double>& step_times_s) {
   return drop;
 }
 
-bool precise_enough(const std::vector<double>& samples, const StopGoal& goal) {
-  const int n = static_cast<int>(samples.size());
-  if (n >= goal.most_samples) return true;
-  return n >= kLeastSamples &&
-         median_interval(samples).relative_half_width() <= goal.relative_half_width;
+std::vector<double> half_widths(const std::vector<Blocks>& configurations) {
+  const std::vector<Repeatability> repeats = repeatability(configurations);
+  std::vector<double> widths;
+  for (size_t i = 0; i < configurations.size(); ++i) {
+    std::vector<double> steps;
+    for (const auto& block : configurations[i])
+      steps.insert(steps.end(), block.begin(), block.end());
+    if (steps.empty()) {
+      widths.push_back(std::numeric_limits<double>::infinity());
+      continue;
+    }
+    const double of_steps = steps.size() > 1 ? median_interval(steps).relative_half_width() : 0;
+    widths.push_back(std::max(of_steps, repeats[i].half_width()));
+  }
+  return widths;
+}
+
+bool precise_enough(size_t samples, double relative_half_width, const StopGoal& goal) {
+  if (samples >= goal.most_samples) return true;
+  return samples >= kLeastSamples && relative_half_width <= goal.relative_half_width;
 }
 
 }  // namespace forerun

@@ -1,7 +1,10 @@
 // When to stop measuring, as pure functions of the samples: tested without training.
 #pragma once
 
+#include <cstddef>
 #include <vector>
+
+#include "model/repeatability.h"
 
 namespace forerun {
 
@@ -10,11 +13,11 @@ namespace forerun {
 inline constexpr int kLeastWarmup = 2;
 /// Fewer samples have no 95 % interval of the median: with six, the smallest and the largest are
 /// one (1 - 2 / 2^6 = 96.9 %).
-inline constexpr int kLeastSamples = 6;
+inline constexpr size_t kLeastSamples = 6;
 
 struct StopGoal {
   double relative_half_width = 0.02;  ///< of the 95 % confidence interval of the median
-  int most_samples = 400;
+  size_t most_samples = 400;
 };
 
 struct MedianInterval {
@@ -34,7 +37,11 @@ MedianInterval median_interval(std::vector<double> samples);
 /// of the steps.
 int warmup_steps(const std::vector<double>& step_times_s);
 
+/// Relative, of the 95 % confidence interval of each configuration's median step time: the larger
+/// of what its steps say and what its blocks say, see repeatability(). Infinity without blocks.
+std::vector<double> half_widths(const std::vector<Blocks>& configurations);
+
 /// True once enough is known: kLeastSamples and the goal reached, or most_samples.
-bool precise_enough(const std::vector<double>& samples, const StopGoal& goal);
+bool precise_enough(size_t samples, double relative_half_width, const StopGoal& goal);
 
 }  // namespace forerun

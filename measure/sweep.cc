@@ -88,7 +88,11 @@ class Rota {
       at_ = (at_ + 1) % turns_.size();
       const SweepPoint& p = point_of(turn);
       const StopGoal goal{kGoal, options_.most_samples};
-      if (precise_enough(p.samples_s, goal)) continue;
+      if (!p.samples_s.empty() &&
+          precise_enough(p.samples_s.size(), median_interval(p.samples_s).relative_half_width(),
+                         goal)) {
+        continue;
+      }
       const double once = expected(turn, p);
       const double room = options_.deadline_s - clock_now() - once;  // the warm-up repetition
       if (room < once) continue;

@@ -15,7 +15,7 @@ struct SweepOptions {
   double smallest_bytes = 1024, largest_bytes = 512.0 * 1024 * 1024;
   double factor = 4;      ///< between neighbouring sizes
   double deadline_s = 0;  ///< on clock_now()
-  int most_samples = 60;  ///< per size, group and collective
+  size_t most_samples = 60;  ///< per size, group and collective
   std::vector<Collective> collectives = {Collective::kAllreduce};
 };
 

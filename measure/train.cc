@@ -6,10 +6,10 @@
 #include <iostream>
 
 #include "measure/block.h"
-#include "measure/campaign.h"
 #include "measure/clock.h"
 #include "measure/plan.h"
 #include "measure/progress.h"
+#include "measure/request.h"
 #include "measure/schedule.h"
 #include "measure/stop_rule.h"
 #include "measure/summary.h"
@@ -323,18 +323,33 @@ class Trainings {
     progress_.line(title(t) + ": resuming after step " + std::to_string(t.steps_done));
   }
 
-  void save(Training& t) {
+  /// The record so far into the run.
+  void take_stock(Training& t) {
     const int warmup = warmup_steps(t.record.step_times());
     t.run.steps = to_measured(t.at, t.record, warmup, nullptr);
     t.run.steps.role = "test";
+  }
+
+  void save(Training& t) {
+    take_stock(t);
     if (!t.run.steps.step_times().empty()) save_run(run_file(t), t.run);
   }
 
   void finish() {
     progress_.clear();
-    std::vector<FinishedRun> finished;
+    std::vector<Blocks> blocks;
     for (Training& t : trainings_) {
-      if (t.record.steps() > 0) save(t);
+      if (t.record.steps() > 0) take_stock(t);
+      blocks.push_back(t.run.steps.blocks());
+    }
+    const std::vector<double> widths = half_widths(blocks);
+    std::vector<FinishedRun> finished;
+    for (size_t i = 0; i < trainings_.size(); ++i) {
+      Training& t = trainings_[i];
+      if (!blocks[i].empty()) {
+        t.run.steps.relative_half_width = widths[i];
+        save_run(run_file(t), t.run);
+      }
       finished.push_back({title(t), run_file(t).string(), t.run, t.done()});
     }
     print_runs(finished, options_.json);

@@ -120,7 +120,7 @@ class RowReader {
     if (!value && fallback) return *fallback;
     if (!value) fail(column + " is empty");
     if (*value < 1 || *value != std::floor(*value) || *value > 1e9) {
-      fail(column + " = " + text(column) + " (must be a whole number >= 1)");
+      fail(column + " = " + text(column) + " (must be a whole number from 1 to 1000000000)");
     }
     return static_cast<int>(*value);
   }

@@ -1,6 +1,7 @@
 #include "model/io/profile.h"
 
 #include <algorithm>
+#include <map>
 
 #include "model/error.h"
 
@@ -20,6 +21,12 @@ constexpr std::pair<const char*, std::vector<double> RankSteps::*> kSeries[] = {
 constexpr std::pair<const char*, std::vector<double> RankSteps::*> kQuietSeries[] = {
     {"quiet_backward_s", &RankSteps::quiet_backward_s},
     {"quiet_comm_s", &RankSteps::quiet_comm_s},
+};
+
+/// One number per step like kSeries; younger than the format, so written where not empty.
+constexpr std::pair<const char*, std::vector<double> RankSteps::*> kLaterSeries[] = {
+    {"taken_s", &RankSteps::taken_s},
+    {"block", &RankSteps::block},
 };
 
 constexpr std::pair<const char*, std::optional<MedianEstimate> CommunicationFigures::*> kFigures[] =
@@ -144,7 +151,9 @@ Json to_json(const RankSteps& rank) {
   for (const CollectiveTimeline& timeline : rank.timeline) {
     out["timeline"].push_back(to_json(timeline));
   }
-  if (!rank.taken_s.empty()) out["taken_s"] = rank.taken_s;
+  for (const auto& [key, series] : kLaterSeries) {
+    if (!(rank.*series).empty()) out[key] = rank.*series;
+  }
   return out;
 }
 
@@ -172,11 +181,10 @@ RankSteps read_rank(const JsonReader& in) {
                     std::to_string(rank.step_time_s.size()) + ")");
   };
   for (const auto& [key, series] : kSeries) require_length(key, (rank.*series).size());
-  if (in.has("taken_s")) {
-    for (const JsonReader& item : in.at("taken_s").items()) {
-      rank.taken_s.push_back(item.non_negative());
-    }
-    require_length("taken_s", rank.taken_s.size());
+  for (const auto& [key, series] : kLaterSeries) {
+    if (!in.has(key)) continue;
+    for (const JsonReader& item : in.at(key).items()) (rank.*series).push_back(item.non_negative());
+    require_length(key, (rank.*series).size());
   }
   return rank;
 }
@@ -221,6 +229,18 @@ std::vector<double> MeasuredConfiguration::step_times() const {
       slowest[i] = std::max(slowest[i], rank.step_time_s[i]);
   }
   return slowest;
+}
+
+Blocks MeasuredConfiguration::blocks() const {
+  if (ranks.empty() || ranks.front().block.empty()) return {};
+  const std::vector<double> times = step_times();
+  std::map<double, std::vector<double>> by_number;
+  for (size_t i = 0; i < times.size(); ++i) {
+    by_number[ranks.front().block[i]].push_back(times[i]);
+  }
+  Blocks blocks;
+  for (auto& [number, steps] : by_number) blocks.push_back(std::move(steps));
+  return blocks;
 }
 
 MeasuredConfiguration* WorkloadProfile::find(const Configuration& at) {

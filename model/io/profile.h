@@ -10,6 +10,7 @@
 
 #include "model/configuration.h"
 #include "model/io/json_reader.h"
+#include "model/repeatability.h"
 #include "model/units.h"
 
 namespace forerun {
@@ -65,12 +66,13 @@ struct CollectiveTimeline {
 inline constexpr int kTimelineSteps = 32;
 
 /// What one rank saw, step by step; the first six are of equal length, and the
-/// seventh where it is known.
+/// next two where they are known.
 struct RankSteps {
   int rank = 0;
   std::string host;
   std::vector<double> load_s, forward_s, backward_s, exposed_comm_s, optimizer_s, step_time_s;
   std::vector<double> taken_s;  ///< of the step, while other programs had the rank's processor
+  std::vector<double> block;    ///< number of the block that the step is of, see Repeatability
   /// Of quiet steps, whose communication waits for the end of backward: backward without company,
   /// and communication without company. They are in none of the series above.
   std::vector<double> quiet_backward_s, quiet_comm_s;
@@ -121,6 +123,8 @@ struct MeasuredConfiguration {
   /// Step by step, the slowest rank's time: a step is over when the last rank is. Empty if nothing
   /// was measured.
   std::vector<double> step_times() const;
+  /// step_times() by block; nothing where it is not known which steps make a block.
+  Blocks blocks() const;
 };
 
 struct WorkloadProfile {

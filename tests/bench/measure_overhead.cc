@@ -11,10 +11,10 @@
 #include <string>
 #include <vector>
 
-#include "measure/campaign.h"
 #include "measure/clock.h"
 #include "measure/disturbance.h"
 #include "measure/mpi/mpi_communicator.h"
+#include "measure/request.h"
 #include "measure/stop_rule.h"
 #include "measure/trainer.h"
 

@@ -15,9 +15,9 @@
 #include <numeric>
 #include <vector>
 
-#include "measure/campaign.h"
 #include "measure/clock.h"
 #include "measure/mpi/mpi_communicator.h"
+#include "measure/request.h"
 #include "measure/trainer.h"
 
 namespace forerun {

@@ -32,10 +32,6 @@ Said shell(const std::string& command) {
   return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), slurp(out)};
 }
 
-bool holds(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 /// Skips where the machine cannot emulate a cluster, saying why. The cluster's name is this
 /// process's own.
 class EmulatedCluster : public testing::Test {

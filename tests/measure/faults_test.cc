@@ -14,16 +14,6 @@ namespace {
 
 const std::string kMeasure = FORERUN_BIN_DIR "/measure";
 
-bool holds(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
-int count(const std::string& text, const std::string& part) {
-  int found = 0;
-  for (size_t at = text.find(part); at != text.npos; at = text.find(part, at + 1)) ++found;
-  return found;
-}
-
 /// Under the user's own launcher: `arguments` as after mpirun.
 Finished run_mpirun(std::vector<std::string> arguments) {
   ::setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);

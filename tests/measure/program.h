@@ -117,6 +117,16 @@ inline Finished run_measure(const std::vector<std::string>& arguments) {
   return Program(arguments).wait();
 }
 
+/// Whether, and how often, a part stands in what a program printed.
+inline bool holds(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+inline int count(const std::string& text, const std::string& part) {
+  int found = 0;
+  for (size_t at = text.find(part); at != text.npos; at = text.find(part, at + 1)) ++found;
+  return found;
+}
+
 inline bool alive(pid_t pid) { return ::kill(pid, 0) == 0; }
 
 }  // namespace forerun

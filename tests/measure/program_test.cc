@@ -24,16 +24,6 @@ std::string sentence(const std::string& text, const std::string& key) {
   return "(no line holds \"" + key + "\" in: " + text + ")";
 }
 
-bool holds(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
-int count(const std::string& text, const std::string& part) {
-  int found = 0;
-  for (size_t at = text.find(part); at != text.npos; at = text.find(part, at + 1)) ++found;
-  return found;
-}
-
 TEST(Measure, FillsAProfileAndContinuesIt) {
   const TemporaryFolder folder;
   const std::string store = folder.path() / "store";

@@ -7,9 +7,9 @@
 #include <numeric>
 #include <set>
 
-#include "measure/campaign.h"
 #include "measure/clock.h"
 #include "measure/mpi/mpi_communicator.h"
+#include "measure/request.h"
 #include "measure/sweep.h"
 #include "measure/trainer.h"
 #include "model/error.h"

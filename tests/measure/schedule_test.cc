@@ -10,18 +10,21 @@
 namespace forerun {
 namespace {
 
-/// A machine on which a step of b samples takes b milliseconds, with noise; runs a schedule.
+/// A machine on which a step of b samples takes b milliseconds, with noise from step to step and
+/// drift from block to block; runs a schedule.
 class Rehearsal {
  public:
-  explicit Rehearsal(double noise) : noise_(noise) {}
+  explicit Rehearsal(double noise, double drift = 0) : noise_(noise), drift_(drift) {}
 
   void run(Schedule& schedule) {
     while (const auto block = schedule.next(now_)) {
       const Question& question = schedule.questions()[block->question];
       std::vector<double> times;
       const double start = now_;
+      const double mood = drift_ * normal_(random_);
       for (int i = 0; i < block->discard + block->steps; ++i) {
-        const double step = 1e-3 * question.local_batch * std::exp(noise_ * normal_(random_));
+        const double step =
+            1e-3 * question.local_batch * std::exp(mood + noise_ * normal_(random_));
         now_ += step;
         if (i >= block->discard) times.push_back(step);
       }
@@ -35,7 +38,7 @@ class Rehearsal {
   const std::vector<int>& order() const { return order_; }
 
  private:
-  double noise_, now_ = 0;
+  double noise_, drift_, now_ = 0;
   std::mt19937 random_{7};
   std::normal_distribution<double> normal_;
   std::vector<int> order_;
@@ -78,13 +81,27 @@ TEST(Schedule, TakesTurnsWhileNoisy) {
               0.1 * static_cast<double>(order.size()));
 }
 
-TEST(Schedule, LongStepsGetTheirShareOfSamples) {  // n sqrt(t) is equal: 1 : 16 in t, 4 : 1 in n
-  Schedule schedule(questions({10, 160}), StopGoal{1e-9, 100000}, 200);
+TEST(Schedule, LongStepsGetTheirShareOfBlocks) {  // n sqrt(t) is equal: 1 : 16 in t, 4 : 1 in n
+  Schedule schedule(questions({20, 8000}), StopGoal{1e-9, 100000}, 2000);
   Rehearsal machine(0.05);
   machine.run(schedule);
-  const double ratio = static_cast<double>(schedule.samples(0).size()) /
-                       static_cast<double>(schedule.samples(1).size());
-  EXPECT_NEAR(ratio, 4, 0.4);
+  const auto first = std::ranges::count(machine.order(), 0);
+  const auto second = std::ranges::count(machine.order(), 1);
+  EXPECT_NEAR(static_cast<double>(first) / static_cast<double>(second), 4, 0.4);
+}
+
+TEST(Schedule, DriftBetweenBlocksNeedsMoreOfThem) {
+  Schedule steady(questions({50, 60, 70}), StopGoal{}, 1000);
+  Rehearsal quiet(0.002);
+  quiet.run(steady);
+  Schedule restless(questions({50, 60, 70}), StopGoal{}, 1000);
+  Rehearsal drifting(0.002, 0.05);
+  drifting.run(restless);
+  EXPECT_GT(drifting.order().size(), 3 * quiet.order().size());
+  for (int q = 0; q < 3; ++q) {
+    EXPECT_TRUE(steady.precise(q) && restless.precise(q));
+    EXPECT_LE(restless.half_width(q), 0.02);
+  }
 }
 
 TEST(Schedule, KeepsTheDeadlineWithinAStep) {
@@ -119,7 +136,7 @@ TEST(Schedule, EveryStartedQuestionGetsAnAnswer) {
 
 TEST(Schedule, EarlierSamplesCount) {
   Schedule schedule(questions({100}), StopGoal{}, 1000);
-  schedule.preload(0, std::vector<double>(10, 0.1));
+  schedule.preload(0, Blocks(10, {0.1, 0.1}));
   EXPECT_TRUE(schedule.precise(0));
   EXPECT_FALSE(schedule.next(0));
 }

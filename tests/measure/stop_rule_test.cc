@@ -83,17 +83,22 @@ TEST(WarmupSteps, IsNotFooledByOneSlowStepInTheMiddle) {
   EXPECT_EQ(warmup_steps(times), 2);
 }
 
-TEST(PreciseEnough, NeedsSixEqualSamples) {
-  const StopGoal goal;
-  EXPECT_FALSE(precise_enough(std::vector<double>(5, 1.0), goal));
-  EXPECT_TRUE(precise_enough(std::vector<double>(6, 1.0), goal));
+TEST(HalfWidths, AreTheLargerOfStepsAndBlocks) {
+  const std::vector<double> equal(6, 1.0), jittery = {1, 1.2, 1, 1.2, 1, 1.2};
+  const std::vector<double> widths =
+      half_widths({Blocks(20, equal), Blocks(20, jittery), Blocks{equal}, {}});
+  EXPECT_LT(widths[0], 0.01);
+  EXPECT_NEAR(widths[1], 0.1 / 1.1, 1e-9);  // its blocks agree, its steps do not
+  EXPECT_GT(widths[2], widths[0]);          // one block does not tell what the next would
+  EXPECT_TRUE(std::isinf(widths[3]));
 }
 
-TEST(PreciseEnough, NoiseNeedsMoreSamplesButNotForever) {
-  std::vector<double> noisy;
-  for (int i = 0; i < 100; ++i) noisy.push_back(i % 2 == 0 ? 1.0 : 1.2);
-  EXPECT_FALSE(precise_enough(noisy, StopGoal{}));
-  EXPECT_TRUE(precise_enough(noisy, StopGoal{0.02, 100}));
+TEST(PreciseEnough, NeedsSixSamplesAndTheGoalButNotForever) {
+  const StopGoal goal{0.02, 100};
+  EXPECT_FALSE(precise_enough(5, 0.01, goal));
+  EXPECT_TRUE(precise_enough(6, 0.01, goal));
+  EXPECT_FALSE(precise_enough(99, 0.03, goal));
+  EXPECT_TRUE(precise_enough(100, 0.03, goal));
 }
 
 }  // namespace
