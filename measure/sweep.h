@@ -13,8 +13,8 @@ namespace forerun {
 
 struct SweepOptions {
   double smallest_bytes = 1024, largest_bytes = 512.0 * 1024 * 1024;
-  double factor = 4;      ///< between neighbouring sizes
-  double deadline_s = 0;  ///< on clock_now()
+  double factor = 4;         ///< between neighbouring sizes
+  double deadline_s = 0;     ///< on clock_now()
   size_t most_samples = 60;  ///< per size, group and collective
   std::vector<Collective> collectives = {Collective::kAllreduce};
 };
