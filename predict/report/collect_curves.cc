@@ -18,18 +18,26 @@ constexpr size_t kMostBatches = 4;     // more curves than that hide each other
 constexpr size_t kMostPlacements = 6;  // likewise
 constexpr int kPointsPerCurve = 60;
 
-/// What was seen of one workload at one global batch, by configuration.
+/// The batch that a curve keeps: of all ranks, or of each.
+enum class Kept { kGlobal, kLocal };
+
+long batch_of(const Configuration& at, Kept kept) {
+  return kept == Kept::kGlobal ? at.global_batch() : at.local_batch;
+}
+
+/// What was seen of one workload at each batch, by configuration.
 using Seen = std::map<long, std::vector<std::pair<Configuration, ScalingObservation>>>;
 
-Seen observations_of(const WorkloadCalibration& workload, const std::vector<RunCheck>& checks) {
+Seen observations_of(const WorkloadCalibration& workload, const std::vector<RunCheck>& checks,
+                     Kept kept) {
   Seen seen;
   for (const FittedPoint& p : workload.points) {
     if (p.at.accumulation > 1) continue;
-    seen[p.at.global_batch()].push_back({p.at, {p.at.world_size(), p.step_time_s, false}});
+    seen[batch_of(p.at, kept)].push_back({p.at, {p.at.world_size(), p.step_time_s, false}});
   }
   for (const RunCheck& c : checks) {
     if (c.at.accumulation > 1 || workload_name(c.model, c.at) != workload.name) continue;
-    seen[c.at.global_batch()].push_back(
+    seen[batch_of(c.at, kept)].push_back(
         {c.at, {c.at.world_size(), c.observed_s, !c.measured_before}});
   }
   return seen;
@@ -70,16 +78,21 @@ Extent extent_of(const Machine& machine, const Seen& seen) {
 }
 
 BatchScaling collect_batch(const Predictor& predictor, const std::string& model,
-                           const Configuration& like, const Extent& extent, long batch,
+                           const Configuration& like, const Extent& extent, long batch, Kept kept,
                            const Seen& seen) {
   BatchScaling out;
-  out.global_batch = batch;
+  out.batch = batch;
   std::vector<Configuration> configurations;
-  for (int n = 1; n <= std::min<long>(extent.ranks, batch); ++n) {
-    if (batch % n != 0) continue;
+  std::set<int> sizes = {extent.ranks};
+  for (int n = 1; n <= extent.ranks; ++n) {
+    if (kept == Kept::kGlobal ? batch % n == 0 : (n & (n - 1)) == 0) sizes.insert(n);
+  }
+  for (const auto& [at, observation] : seen.at(batch)) sizes.insert(at.world_size());
+  for (const int n : sizes) {
+    if (kept == Kept::kGlobal && batch % n != 0) continue;
     Configuration at = like;
     at.placement = packed_placement(n, extent.per_node);
-    at.local_batch = static_cast<int>(batch / n);
+    at.local_batch = static_cast<int>(kept == Kept::kGlobal ? batch / n : batch);
     at.accumulation = 1;
     configurations.push_back(at);
   }
@@ -137,15 +150,19 @@ std::vector<WorkloadScaling> collect_scaling(const Machine& machine, const Predi
   std::vector<WorkloadScaling> out;
   for (const WorkloadCalibration& workload : predictor.calibration().workloads) {
     if (workload.points.empty()) continue;
-    const Seen seen = observations_of(workload, checks);
-    const Extent extent = extent_of(machine, seen);
-    WorkloadScaling scaling{workload.name, {}};
-    for (const long batch : batches_to_show(seen)) {
-      BatchScaling one =
-          collect_batch(predictor, workload.name, workload.points.front().at, extent, batch, seen);
-      if (!one.points.empty()) scaling.batches.push_back(std::move(one));
-    }
-    if (!scaling.batches.empty()) out.push_back(std::move(scaling));
+    const auto curves = [&](Kept kept) {
+      const Seen seen = observations_of(workload, checks, kept);
+      const Extent extent = extent_of(machine, seen);
+      std::vector<BatchScaling> batches;
+      for (const long batch : batches_to_show(seen)) {
+        BatchScaling one = collect_batch(predictor, workload.name, workload.points.front().at,
+                                         extent, batch, kept, seen);
+        if (!one.points.empty()) batches.push_back(std::move(one));
+      }
+      return batches;
+    };
+    WorkloadScaling scaling{workload.name, curves(Kept::kGlobal), curves(Kept::kLocal)};
+    if (!scaling.strong.empty()) out.push_back(std::move(scaling));
   }
   return out;
 }

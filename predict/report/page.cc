@@ -225,8 +225,10 @@ std::string make_page(const ReportData& data, const PageFigures& figures) {
          section("Predicted against observed",
                  "The predictions were made from the calibration alone; the runs came after.",
                  figures.checks) +
-         section("Speedup", "How much faster several ranks finish the same global batch.",
-                 figures.speedup) +
+         section(
+             "Speedup",
+             "How much faster several ranks are: with one global batch, and with one batch a rank.",
+             figures.speedup) +
          comparison_table(data.checks) +
          section("Where the time goes", "Predicted parts of one training step.",
                  figures.components) +

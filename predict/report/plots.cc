@@ -34,8 +34,8 @@ bool has_predictions(const std::vector<RunCheck>& checks) {
                      [](const RunCheck& c) { return c.predicted.refused.empty(); });
 }
 
-bool has_speedup(const WorkloadScaling& scaling) {
-  return std::any_of(scaling.batches.begin(), scaling.batches.end(), [](const BatchScaling& b) {
+bool has_speedup(const std::vector<BatchScaling>& batches) {
+  return std::any_of(batches.begin(), batches.end(), [](const BatchScaling& b) {
     return b.predicted_base_s().has_value() && b.points.size() > 1;
   });
 }
@@ -132,9 +132,12 @@ ReportPlots make_plots(const ReportData& data) {
     plots.checks = {scatter_plot(data.checks), error_plot(data.checks)};
   }
   for (const WorkloadScaling& scaling : data.scaling) {
-    if (scaling.batches.empty()) continue;
-    if (has_speedup(scaling)) {
+    if (scaling.strong.empty()) continue;
+    if (has_speedup(scaling.strong)) {
       plots.speedup.push_back(speedup_plot(scaling, names.make("speedup", scaling.model)));
+    }
+    if (has_speedup(scaling.weak)) {
+      plots.speedup.push_back(weak_scaling_plot(scaling, names.make("weak", scaling.model)));
     }
     plots.components.push_back(components_plot(scaling, names.make("components", scaling.model)));
     plots.throughput.push_back(throughput_plot(scaling, names.make("throughput", scaling.model)));

@@ -11,7 +11,7 @@ namespace forerun {
 /// The parts of the page that figures belong to.
 struct ReportPlots {
   std::vector<Plot> checks;      ///< predicted against observed step time
-  std::vector<Plot> speedup;     ///< one a workload
+  std::vector<Plot> speedup;     ///< strong and weak, of each workload
   std::vector<Plot> throughput;  ///< one a workload
   std::vector<Plot> components;  ///< one a workload
   std::vector<Plot> network;     ///< all-reduce time against size
@@ -25,6 +25,7 @@ ReportPlots make_plots(const ReportData& data);
 Plot scatter_plot(const std::vector<RunCheck>& checks);
 Plot error_plot(const std::vector<RunCheck>& checks);
 Plot speedup_plot(const WorkloadScaling& scaling, const std::string& name);
+Plot weak_scaling_plot(const WorkloadScaling& scaling, const std::string& name);
 Plot throughput_plot(const WorkloadScaling& scaling, const std::string& name);
 Plot components_plot(const WorkloadScaling& scaling, const std::string& name);
 Plot allreduce_plot(const std::vector<AllreduceCurve>& curves);

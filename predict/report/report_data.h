@@ -47,9 +47,10 @@ struct ScalingObservation {
   bool check = false;  ///< a run that checks the prediction; else a measurement that was fitted
 };
 
-/// Strong scaling: one global batch over several world sizes.
+/// One batch over several world sizes: the same global one (strong scaling), or the same on every
+/// rank (weak scaling).
 struct BatchScaling {
-  long global_batch = 1;
+  long batch = 1;
   std::vector<ScalingPoint> points;          ///< ascending world size
   std::vector<ScalingObservation> observed;  ///< ascending world size
 
@@ -61,8 +62,9 @@ struct BatchScaling {
 
 /// The scaling curves of one workload.
 struct WorkloadScaling {
-  std::string model;                  ///< as it is calibrated: `resnet50`, `resnet50@bfloat16`
-  std::vector<BatchScaling> batches;  ///< ascending global batch
+  std::string model;                 ///< as it is calibrated: `resnet50`, `resnet50@bfloat16`
+  std::vector<BatchScaling> strong;  ///< ascending global batch
+  std::vector<BatchScaling> weak;    ///< ascending local batch
 };
 
 /// The world size to use for one global batch.

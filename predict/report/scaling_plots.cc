@@ -9,9 +9,11 @@ namespace {
 
 constexpr size_t kMostBars = 12;
 
-std::vector<int> world_sizes(const WorkloadScaling& scaling) {
+using Batches = std::vector<BatchScaling>;
+
+std::vector<int> world_sizes(const Batches& batches) {
   std::vector<int> sizes;
-  for (const BatchScaling& batch : scaling.batches) {
+  for (const BatchScaling& batch : batches) {
     for (const ScalingPoint& point : batch.points) sizes.push_back(point.at.world_size());
     for (const ScalingObservation& seen : batch.observed) sizes.push_back(seen.world_size);
   }
@@ -30,24 +32,26 @@ std::vector<std::string> key_of_marks(bool checks, bool fitted) {
 /// One batch's curve: a line with interval bars, filled points for check runs, hollow ones for
 /// measurements that were fitted. The interval's ends stay in order whichever way y goes.
 template <class Predicted, class Observed>
-void add_batch(const BatchScaling& batch, size_t index, size_t count, const SizeAxis& axis,
-               const Predicted& predicted_y, const Observed& observed_y, std::string& blocks,
-               std::vector<std::string>& curves) {
+void add_batch(const BatchScaling& batch, const std::string& title, size_t index, size_t count,
+               const SizeAxis& axis, const Predicted& predicted_y, const Observed& observed_y,
+               std::string& blocks, std::vector<std::string>& curves) {
   DataBlock predicted("p" + std::to_string(index)), checks("c" + std::to_string(index)),
       fitted("f" + std::to_string(index));
   for (const ScalingPoint& point : batch.points) {
-    predicted.add({axis.place(point.at.world_size(), index, count),
-                   predicted_y(point.predicted.step_time), predicted_y(point.predicted.high),
-                   predicted_y(point.predicted.low)});
+    const int n = point.at.world_size();
+    predicted.add({axis.place(n, index, count), predicted_y(n, point.predicted.step_time.value()),
+                   predicted_y(n, point.predicted.high.value()),
+                   predicted_y(n, point.predicted.low.value())});
   }
   for (const ScalingObservation& seen : batch.observed) {
     (seen.check ? checks : fitted)
-        .add({axis.place(seen.world_size, index, count), observed_y(seen.step_time_s)});
+        .add({axis.place(seen.world_size, index, count),
+              observed_y(seen.world_size, seen.step_time_s)});
   }
   const std::string colour = line_colour(series_colour(index));
-  const std::string title = gnuplot_string("batch " + std::to_string(batch.global_batch));
   blocks += predicted.text();
-  curves.push_back(predicted.name() + " using 1:2 with lines lw 1.8" + colour + " title " + title);
+  curves.push_back(predicted.name() + " using 1:2 with lines lw 1.8" + colour + " title " +
+                   gnuplot_string(title));
   curves.push_back(interval_curve(predicted, "1", 3, 4) + colour + " notitle");
   for (const auto& [block, mark] : {std::pair(&checks, "7 ps 0.9"), {&fitted, "6 ps 0.9 lw 1.4"}}) {
     if (block->empty()) continue;
@@ -56,8 +60,8 @@ void add_batch(const BatchScaling& batch, size_t index, size_t count, const Size
   }
 }
 
-bool any_observed(const WorkloadScaling& scaling, bool check) {
-  for (const BatchScaling& batch : scaling.batches) {
+bool any_observed(const Batches& batches, bool check) {
+  for (const BatchScaling& batch : batches) {
     for (const ScalingObservation& seen : batch.observed) {
       if (seen.check == check) return true;
     }
@@ -65,22 +69,23 @@ bool any_observed(const WorkloadScaling& scaling, bool check) {
   return false;
 }
 
-/// All batches over the world size. `y(batch)` is a pair of functions of the step time.
+/// All batches over the world size. `y(batch)` is a pair of functions of world size and step time:
+/// for what was predicted, and for what was observed.
 template <class Axes>
-std::string scaling_script(const WorkloadScaling& scaling, const Axes& y, const std::string& label,
-                           bool ideal) {
-  const SizeAxis axis('x', world_sizes(scaling));
+std::string scaling_script(const Batches& batches, const std::string& unit, const Axes& y,
+                           const std::string& label, bool ideal) {
+  const SizeAxis axis('x', world_sizes(batches));
   std::string blocks;
   std::vector<std::string> curves;
   if (ideal) {
     curves.push_back("x with lines lw 1.2 dt (4,4)" + line_colour(kMuted) + " title 'ideal'");
   }
-  for (size_t i = 0; i < scaling.batches.size(); ++i) {
-    const auto [predicted_y, observed_y] = y(scaling.batches[i]);
-    add_batch(scaling.batches[i], i, scaling.batches.size(), axis, predicted_y, observed_y, blocks,
-              curves);
+  for (size_t i = 0; i < batches.size(); ++i) {
+    const auto [predicted_y, observed_y] = y(batches[i]);
+    add_batch(batches[i], "batch " + std::to_string(batches[i].batch) + unit, i, batches.size(),
+              axis, predicted_y, observed_y, blocks, curves);
   }
-  for (auto& entry : key_of_marks(any_observed(scaling, true), any_observed(scaling, false))) {
+  for (auto& entry : key_of_marks(any_observed(batches, true), any_observed(batches, false))) {
     curves.push_back(entry);
   }
   return common_style() + axis.script() +
@@ -89,9 +94,9 @@ std::string scaling_script(const WorkloadScaling& scaling, const Axes& y, const 
          plot_command(curves);
 }
 
-std::string base_sentence(const WorkloadScaling& scaling) {
+std::string base_sentence(const Batches& batches) {
   bool check = false, fitted = false, predicted = false;
-  for (const BatchScaling& batch : scaling.batches) {
+  for (const BatchScaling& batch : batches) {
     if (batch.observed.empty()) continue;
     const std::optional<ScalingObservation> base = batch.observed_base();
     (!base ? predicted : base->check ? check : fitted) = true;
@@ -103,55 +108,73 @@ std::string base_sentence(const WorkloadScaling& scaling) {
   add(check, "a check run");
   add(fitted, "the measurement that was fitted");
   add(predicted, "the prediction, where one rank was not run");
-  return kinds.empty()
-             ? ""
-             : " Observed speedup is over one rank at the same global batch: " + kinds + ".";
+  return kinds.empty() ? ""
+                       : " Observed speedup is over one rank at the same batch: " + kinds + ".";
 }
 
-}  // namespace
-
-const BatchScaling& most_checked(const WorkloadScaling& scaling) {
-  return *std::max_element(scaling.batches.begin(), scaling.batches.end(),
-                           [](const BatchScaling& a, const BatchScaling& b) {
-                             return std::pair(a.checks(), a.global_batch) <
-                                    std::pair(b.checks(), b.global_batch);
-                           });
-}
-
-Plot speedup_plot(const WorkloadScaling& scaling, const std::string& name) {
-  WorkloadScaling with_base = scaling;
-  std::erase_if(with_base.batches,
-                [](const BatchScaling& batch) { return !batch.predicted_base_s(); });
-  // One rank is the unit, without an interval.
-  for (BatchScaling& batch : with_base.batches) {
+/// Those whose one rank was predicted: the unit, without an interval.
+Batches over_one_rank(Batches batches) {
+  std::erase_if(batches, [](const BatchScaling& batch) { return !batch.predicted_base_s(); });
+  for (BatchScaling& batch : batches) {
     for (ScalingPoint& point : batch.points) {
       if (point.at.world_size() != 1) continue;
       point.predicted.low = point.predicted.high = point.predicted.step_time;
     }
   }
-  const auto y = [](const BatchScaling& batch) {
+  return batches;
+}
+
+/// throughput(n) / throughput(1); `samples(n)` is the global batch over that of one rank.
+template <class Samples>
+std::string speedup_script(const Batches& batches, const std::string& unit,
+                           const Samples& samples) {
+  const auto y = [&](const BatchScaling& batch) {
     const double base = *batch.predicted_base_s();
     const auto observed = batch.observed_base();
     const double observed_base = observed ? observed->step_time_s : base;
-    return std::pair([base](Seconds<> t) { return base / t.value(); },
-                     [observed_base](double t) { return observed_base / t; });
+    return std::pair([=](int n, double t) { return samples(n) * base / t; },
+                     [=](int n, double t) { return samples(n) * observed_base / t; });
   };
-  return {name, with_base.model,
+  return scaling_script(batches, unit, y, "speedup over one rank", true);
+}
+
+}  // namespace
+
+const BatchScaling& most_checked(const WorkloadScaling& scaling) {
+  return *std::max_element(scaling.strong.begin(), scaling.strong.end(),
+                           [](const BatchScaling& a, const BatchScaling& b) {
+                             return std::pair(a.checks(), a.batch) < std::pair(b.checks(), b.batch);
+                           });
+}
+
+Plot speedup_plot(const WorkloadScaling& scaling, const std::string& name) {
+  const Batches batches = over_one_rank(scaling.strong);
+  return {name, scaling.model,
           "Strong scaling: throughput(N) / throughput(1) at the same global batch. Lines with 90 % "
           "interval bars are predicted." +
-              base_sentence(with_base),
-          scaling_script(with_base, y, "speedup over one rank", true)};
+              base_sentence(batches),
+          speedup_script(batches, "", [](int) { return 1.0; })};
+}
+
+Plot weak_scaling_plot(const WorkloadScaling& scaling, const std::string& name) {
+  const Batches batches = over_one_rank(scaling.weak);
+  return {name, scaling.model + ", batch per rank kept",
+          "Weak scaling: throughput(N) / throughput(1) at the same batch on every rank. Lines with "
+          "90 % interval bars are predicted." +
+              base_sentence(batches),
+          speedup_script(batches, " a rank", [](int n) { return static_cast<double>(n); })};
 }
 
 Plot throughput_plot(const WorkloadScaling& scaling, const std::string& name) {
   const auto y = [](const BatchScaling& batch) {
-    const auto samples = static_cast<double>(batch.global_batch);
-    return std::pair([samples](Seconds<> t) { return samples / t.value(); },
-                     [samples](double t) { return samples / t; });
+    const auto throughput = [samples = static_cast<double>(batch.batch)](int, double t) {
+      return samples / t;
+    };
+    return std::pair(throughput, throughput);
   };
   return {name, scaling.model,
           "Samples per second at each global batch. Lines with 90 % interval bars are predicted.",
-          scaling_script(scaling, y, "throughput (samples/s)", false)};
+          scaling_script(scaling.strong, "", y, "throughput (samples/s)", false)};
 }
 
 Plot components_plot(const WorkloadScaling& scaling, const std::string& name) {
@@ -210,7 +233,7 @@ Plot components_plot(const WorkloadScaling& scaling, const std::string& name) {
     curves.push_back(seen.name() + " using 1:2 with points pt 7 ps 0.9" + line_colour(kInk) +
                      " title 'observed'");
   }
-  return {name, scaling.model + ", global batch " + std::to_string(batch.global_batch),
+  return {name, scaling.model + ", global batch " + std::to_string(batch.batch),
           "What one step is made of, as predicted. The mark beside the bar's top is its 90 % "
           "interval; a dot is what was observed.",
           common_style() +

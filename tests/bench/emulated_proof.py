@@ -5,8 +5,8 @@
 
 For each model and ratio: records real steps on one rank (once), scales them so that the all-reduce
 over 8 hosts takes `ratio` times the backward pass, rehearses on 1, 2, 4, 8 and 16 hosts, calibrates
-on what 1, 2 and 4 hosts saw, predicts 8 and 16, and prints the errors. With --quota the hosts compute
-for real instead, each with a share of a core. All times are emulated.
+on what 1, 2 and 4 hosts saw, predicts 8 and 16, and prints the errors. All times are emulated. README.md
+has the same with real compute.
 """
 
 import argparse
@@ -80,18 +80,6 @@ class Proof:
              store])
         return profile
 
-    def compute(self, model):
-        """Real steps on hosts with a quota: the budget says for how long."""
-        store = self.out / f"emulated-{self.options.bandwidth}" / f"{model}-real"
-        profile = store / "profile.json"
-        if not profile.exists():
-            run([CLUSTER, "run", "--name", "proof", "--hosts", max(map(int, self.options.hosts.split(","))),
-                 "--bandwidth", f"{self.options.bandwidth}mbit", "--quota", self.options.quota, "--",
-                 self.bin / "measure", "--model", model, "--input", self.options.input, "--local-batch",
-                 self.options.batches, "--world-sizes", self.options.hosts, "--budget", self.options.budget,
-                 "--store", store])
-        return profile
-
     def fit(self, path):
         """A store with what up to --fit-hosts hosts saw."""
         profile = json.loads(path.read_text())
@@ -145,7 +133,7 @@ class Proof:
         return sum(part.values()) + exposed(hosts, factor, at), exposed(hosts, factor, at)
 
     def check(self, model, ratio):
-        path = self.compute(model) if self.options.quota else self.rehearse(model, ratio)
+        path = self.rehearse(model, ratio)
         store = self.fit(path)
         workload = json.loads(path.read_text())["workloads"][0]
         for c in workload["configurations"]:
@@ -167,8 +155,7 @@ class Proof:
             print_row(row)
 
     def summary(self):
-        compute = f"{self.options.quota} cores a host" if self.options.quota else "recorded compute"
-        print(f"\nemulated, {self.options.bandwidth} Mbit/s, {compute}, fitted on up to "
+        print(f"\nemulated, {self.options.bandwidth} Mbit/s, recorded compute, fitted on up to "
               f"{self.options.fit_hosts} hosts; errors in %, median / largest")
         for hosts in sorted({r["hosts"] for r in self.rows}):
             rows = [r for r in self.rows if r["hosts"] == hosts and "error" in r]
@@ -203,16 +190,9 @@ def main():
     parser.add_argument("--steps", type=int, default=5, help="about so many of each, after warm-up")
     parser.add_argument("--start", type=float, default=45, help="seconds for starting all ranks and sweeping")
     parser.add_argument("--mpi-defaults", action="store_true", help="Open MPI's own choice of algorithms")
-    parser.add_argument("--quota", help="compute for real, with so many cores a host, such as 0.2")
-    parser.add_argument("--batches", default="8,16", help="with --quota: local batches")
-    parser.add_argument("--input", default="3x32x32", help="with --quota: of the models")
-    parser.add_argument("--budget", default="180s", help="with --quota: of measuring one model")
     options = parser.parse_args()
     proof = Proof(options)
-    if options.quota:
-        options.ratios = "1"  # whatever it is
-    else:
-        proof.record()
+    proof.record()
     for model in options.models.split(","):
         for ratio in map(float, options.ratios.split(",")):
             proof.check(model, ratio)

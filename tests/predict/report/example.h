@@ -50,10 +50,10 @@ inline RunCheck compare(const std::string& model, int world_size, int local_batc
 
 inline WorkloadScaling scaling(const std::string& model, const std::vector<int>& sizes,
                                const std::vector<long>& batches) {
-  WorkloadScaling out{model, {}};
+  WorkloadScaling out{model, {}, {}};
   for (const long batch : batches) {
     BatchScaling one;
-    one.global_batch = batch;
+    one.batch = batch;
     for (const int n : sizes) {
       if (batch % n != 0) continue;
       Configuration at;
@@ -63,7 +63,7 @@ inline WorkloadScaling scaling(const std::string& model, const std::vector<int>&
       const double wobble = 1 + 0.03 * std::sin(static_cast<double>(batch + n));
       one.observed.push_back({n, predict(at).step_time.value() * wobble, batch != 64 || n > 1});
     }
-    out.batches.push_back(one);
+    out.strong.push_back(one);
   }
   return out;
 }

@@ -35,9 +35,9 @@ TEST(SizeAxis, LinearForFewSizesDoublingsForMany) {
 
 TEST(MostChecked, PrefersChecksThenTheLargerBatch) {
   WorkloadScaling scaling = report_example::scaling("m", {1, 2}, {32, 64, 128});
-  EXPECT_EQ(most_checked(scaling).global_batch, 128);
-  for (ScalingObservation& seen : scaling.batches[2].observed) seen.check = false;
-  EXPECT_EQ(most_checked(scaling).global_batch, 32);  // two checks; 64 has one
+  EXPECT_EQ(most_checked(scaling).batch, 128);
+  for (ScalingObservation& seen : scaling.strong[2].observed) seen.check = false;
+  EXPECT_EQ(most_checked(scaling).batch, 32);  // two checks; 64 has one
 }
 
 TEST(ObservedBase, ACheckRunBeforeAMeasurement) {
@@ -66,11 +66,26 @@ TEST(MakePlots, NamesAreUniqueAndNothingEmptyIsDrawn) {
   EXPECT_TRUE(make_plots(ReportData()).network.empty());
 }
 
+TEST(WeakScalingPlot, CountsTheSamplesOfAllRanks) {
+  WorkloadScaling scaling{"m", {}, {{8, {}, {{1, 0.5, true}, {2, 0.625, true}}}}};
+  for (const int n : {1, 2}) {
+    ScalingPoint point;
+    point.at.placement = Placement({n});
+    point.predicted.step_time = point.predicted.low = point.predicted.high =
+        Seconds<>(n == 1 ? 0.5 : 0.8);
+    scaling.weak[0].points.push_back(point);
+  }
+  const std::string script = weak_scaling_plot(scaling, "x").script;
+  EXPECT_NE(script.find(" 1.25 1.25 1.25"), std::string::npos) << script;  // 2 x 0.5 / 0.8
+  EXPECT_NE(script.find(" 1.6\n"), std::string::npos) << script;           // 2 x 0.5 / 0.625
+  EXPECT_NE(script.find("batch 8 a rank"), std::string::npos);
+}
+
 TEST(SpeedupPlot, SaysWhichBaseWasTaken) {
   WorkloadScaling scaling = report_example::scaling("m", {1, 2}, {32, 64});
   EXPECT_NE(speedup_plot(scaling, "x").caption.find("a check run, else the measurement"),
             std::string::npos);
-  for (BatchScaling& batch : scaling.batches) batch.observed.erase(batch.observed.begin());
+  for (BatchScaling& batch : scaling.strong) batch.observed.erase(batch.observed.begin());
   EXPECT_NE(speedup_plot(scaling, "x").caption.find("the prediction, where"), std::string::npos);
 }
 
