@@ -4,7 +4,7 @@
 # machine it mixes their libraries in one process, and CUDA wheels make it ask for nvcc. So the target
 # is made here. The root is, in this order
 #   -DForerun_TORCH_ROOT=DIR   a libtorch folder, or .../site-packages/torch
-#   Debian's libtorch-dev
+#   Debian's libtorch-dev      which has no CUDA: not looked at with FORERUN_CUDA
 #   the torch package of the python3 on PATH
 
 set(Forerun_TORCH_ROOT "" CACHE PATH "LibTorch: a libtorch folder or .../site-packages/torch")
@@ -68,13 +68,20 @@ if(Forerun_TORCH_ROOT)
       "include/torch/csrc/api/include/torch/torch.h and lib/libtorch_cpu.so")
   endif()
 else()
-  forerun_torch_layout(/usr torch)
+  set(torch_LIBRARIES "")
+  if(NOT FORERUN_CUDA)
+    forerun_torch_layout(/usr torch)
+  endif()
   if(NOT torch_LIBRARIES)
     forerun_python_torch_root(python_root)
     forerun_torch_layout("${python_root}" torch)
   endif()
   if(NOT torch_LIBRARIES)
-    message(FATAL_ERROR "LibTorch not found: apt-get install libtorch-dev, or name a copy by "
+    set(remedy "apt-get install libtorch-dev")
+    if(FORERUN_CUDA)
+      set(remedy "pip install torch for the python3 on PATH")
+    endif()
+    message(FATAL_ERROR "LibTorch not found: ${remedy}, or name a copy by "
       "-DForerun_TORCH_ROOT=DIR (a libtorch folder, or .../site-packages/torch); "
       "-DFORERUN_MEASURE=OFF builds everything that needs none")
   endif()
@@ -96,15 +103,19 @@ endif()
 target_link_libraries(forerun_torch INTERFACE
   ${torch_LIBRARIES}/libtorch_cpu.so ${torch_LIBRARIES}/libc10.so Threads::Threads)
 
-set(FORERUN_TORCH_CUDA OFF)
+if(EXISTS ${torch_LIBRARIES}/libtorch_cuda.so)  # a wheel's NVIDIA packages need not be there to link
+  target_link_options(forerun_torch INTERFACE -Wl,--allow-shlib-undefined)
+endif()
 set(torch_DEVICE CPU)
-if(EXISTS ${torch_LIBRARIES}/libtorch_cuda.so)
-  set(FORERUN_TORCH_CUDA ON)
+if(FORERUN_CUDA)
+  if(NOT EXISTS ${torch_LIBRARIES}/libtorch_cuda.so)
+    message(FATAL_ERROR "LibTorch ${torch_VERSION} in ${torch_LIBRARIES} was built without CUDA: name one with it by "
+      "-DForerun_TORCH_ROOT=DIR, or build for CPUs with -DFORERUN_CUDA=OFF")
+  endif()
   set(torch_DEVICE CUDA)
   # Nothing of ours names a symbol of libtorch_cuda: its kernels register themselves when it is loaded.
-  # A wheel's NVIDIA packages lie elsewhere and need not be there to link.
   target_link_libraries(forerun_torch INTERFACE ${torch_LIBRARIES}/libc10_cuda.so
-    -Wl,--no-as-needed ${torch_LIBRARIES}/libtorch_cuda.so -Wl,--as-needed -Wl,--allow-shlib-undefined)
+    -Wl,--no-as-needed ${torch_LIBRARIES}/libtorch_cuda.so -Wl,--as-needed)
 endif()
 forerun_report("LibTorch (${torch_DEVICE})" ${torch_VERSION} ${torch_LIBRARIES})
 

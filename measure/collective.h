@@ -13,14 +13,18 @@
 
 namespace forerun {
 
+/// Of what a reduction leaves.
+enum class Reduction { kSum, kMean };
+
 /// A collective under way. Destroying it without wait() is allowed only after an error.
 class PendingCollective {
  public:
   virtual ~PendingCollective() = default;
-  /// Blocks until the buffer holds the result. Does not spin. Throws Error if the collective
+  /// Makes the work that this thread gives from now on wait until the buffer holds the result: on
+  /// CPUs it blocks, without spinning; on a GPU the stream waits. Throws Error if the collective
   /// failed.
   virtual void wait() = 0;
-  /// When it ran, on clock_now(): valid after wait().
+  /// When it ran, on clock_now(): valid after wait(), and on a GPU after Device::settle().
   virtual double started_s() const = 0;
   virtual double ended_s() const = 0;
 };
@@ -40,6 +44,8 @@ class Communicator {
   virtual int rank() const = 0;
   virtual int size() const = 0;
   virtual std::string transport() const = 0;  ///< `mpi`, `nccl`
+  /// Whether start() takes Reduction::kMean.
+  virtual bool averages() const { return false; }
 
   /// A collective in place, in the caller's thread: what a sweep times. Reductions are sums.
   ///   allreduce       everyone's `buffer` is the sum
@@ -55,9 +61,9 @@ class Communicator {
   /// The same, returning at once. Collectives of a process run one after the other in the order of
   /// these calls, whatever communicator they are of. `buffer` must live until wait() returned.
   std::unique_ptr<PendingCollective> start(Collective collective, std::span<float> buffer,
-                                           int root = 0) {
+                                           int root = 0, Reduction reduction = Reduction::kSum) {
     count(collective, buffer);
-    return start_behind(collective, buffer, root);
+    return start_behind(collective, buffer, root, reduction);
   }
   void allreduce(std::span<float> buffer) { run(Collective::kAllreduce, buffer); }
   std::unique_ptr<PendingCollective> allreduce_async(std::span<float> buffer) {
@@ -93,7 +99,8 @@ class Communicator {
  private:
   virtual void run_here(Collective collective, std::span<float> buffer, int root) = 0;
   virtual std::unique_ptr<PendingCollective> start_behind(Collective collective,
-                                                          std::span<float> buffer, int root) = 0;
+                                                          std::span<float> buffer, int root,
+                                                          Reduction reduction) = 0;
   /// Throws Error where the buffer is not size() equal blocks and has to be.
   void count(Collective collective, std::span<const float> buffer);
 

@@ -276,7 +276,7 @@ class MpiCommunicator : public Communicator {
   }
 
   std::unique_ptr<PendingCollective> start_behind(Collective collective, std::span<float> buffer,
-                                                  int root) override {
+                                                  int root, Reduction) override {
     auto state = std::make_shared<PendingTask::State>();
     state->collective = collective;
     g_worker->add([state, buffer, root, comm = data_] {

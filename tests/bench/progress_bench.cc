@@ -81,8 +81,8 @@ class Nonblocking : public Communicator {
   void run_here(Collective collective, std::span<float> buffer, int root) override {
     control_.run(collective, buffer, root);
   }
-  std::unique_ptr<PendingCollective> start_behind(Collective, std::span<float> buffer,
-                                                  int) override {
+  std::unique_ptr<PendingCollective> start_behind(Collective, std::span<float> buffer, int,
+                                                  Reduction) override {
     auto request = std::make_unique<Request>(buffer);
     under_way_.push_back(request.get());
     return request;

@@ -36,7 +36,7 @@ class EqualPeers : public Communicator {
     counts.push_back(buffer.size());
   }
   std::unique_ptr<PendingCollective> start_behind(Collective collective, std::span<float> buffer,
-                                                  int root) override {
+                                                  int root, Reduction) override {
     run_here(collective, buffer, root);
     return std::make_unique<Done>();
   }
