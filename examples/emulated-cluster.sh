@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # One machine plays a cluster: K hosts behind shaped links, for tests and for trying things out. See --help.
 set -euo pipefail
+PATH=$PATH:$(cd "$(dirname "$0")/.." && pwd)/build/bin  # which the PATH of sudo does not have
 
 usage() {
   cat <<'TEXT'
