@@ -27,6 +27,11 @@ std::string mpi_library_version();
 /// so, on 2 cores). A mutex keeps that thread and the caller's from being inside MPI at once, so
 /// MPI_THREAD_SERIALIZED is enough. Where a library gives less, the queue runs in wait(): correct,
 /// without overlap.
+///
+/// Steps of mnist-cnn with 2 x 16 samples in ms (tests/bench/progress_bench): this thread,
+/// MPI_Iallreduce with an MPI_Test at every gradient, MPI_Iallreduce alone. Shared memory 12.5,
+/// 13.0, 13.2; emulated links of 2 Gbit/s 35.4, 57.8, 57.9; of 400 Mbit/s 110, 206, 206, and with
+/// Open MPI's default algorithms 196, 207, 206.
 class MpiRuntime {
  public:
   /// Throws Error if MPI cannot start.
