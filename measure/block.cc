@@ -1,9 +1,9 @@
 #include "measure/block.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "measure/disturbance.h"
-#include "measure/memory_use.h"
 #include "measure/stop_rule.h"
 
 namespace forerun {
@@ -49,17 +49,20 @@ LocalBlock run_steps(Job& job, Trainer& trainer, const Dataset& data, const Samp
   const int last = spec.discard + spec.steps - 1;
   // Where ranks share processors by design, as emulated hosts do, nobody disturbs them.
   const bool undivided = job.machine.label.empty();
+  const auto share_of = [&](int i) {
+    return sampler.share(spec.first_step + i, group.rank(), group.size());
+  };
   TakenTime taken;
+  std::vector<int64_t> share, next = share_of(0);
   for (int i = 0; i <= last + spec.quiet; ++i) {
-    std::optional<PeakMemory> memory;
-    if (spec.watch_memory && i == last) memory.emplace();
+    std::unique_ptr<MemoryWatch> memory;
+    if (spec.watch_memory && i == last) memory = trainer.device().watch_memory();
     const bool quiet = i > last;
     trainer.set_quiet(quiet);
+    share = std::exchange(next, share_of(i + 1));
     try {
-      const std::vector<int64_t> share =
-          sampler.share(spec.first_step + i, group.rank(), group.size());
       taken.lap_s();
-      StepSample sample = trainer.step(data, share);
+      StepSample sample = trainer.step(data, share, next);
       if (undivided) sample.taken_s = taken.lap_s();
       block.loss.push_back(sample.loss);
       if (i >= spec.discard) (quiet ? block.quiet : block.samples).push_back(sample);
@@ -67,11 +70,8 @@ LocalBlock run_steps(Job& job, Trainer& trainer, const Dataset& data, const Samp
       block.out_of_memory = true;
       if (i >= spec.discard && !quiet) block.samples.emplace_back();
     }
-    if (memory) {
-      const auto growth = memory->growth_bytes();
-      if (growth) {
-        block.peak_memory_bytes = job.bare_process_bytes + trainer.state_bytes() + *growth;
-      }
+    if (memory != nullptr) {
+      block.peak_memory_bytes = memory->peak_bytes(job.bare_process_bytes + trainer.state_bytes());
     }
     job.watchdog.progress();
   }

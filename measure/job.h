@@ -13,6 +13,8 @@
 
 namespace forerun {
 
+class Device;
+
 /// Sub-communicators of one launch: the first n ranks, for each world size.
 class Groups {
  public:
@@ -34,6 +36,7 @@ struct Job {
   double bare_process_bytes = 0;       ///< resident, with all libraries and without any network
   std::vector<std::vector<int>> cpus;  ///< of every rank
   bool terminal = false;               ///< the user sees standard error on a terminal
+  Device* device = nullptr;            ///< where this rank trains; nullptr: its CPUs
 
   bool leads() const { return world.rank() == 0; }
   const std::string& host() const { return map.hosts[world.rank()]; }

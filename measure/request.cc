@@ -49,6 +49,7 @@ std::shared_ptr<Dataset> synthetic_data(const Workload& workload) {
 TrainerOptions trainer_options(const MeasureOptions& options, const Job& job,
                                const std::string& strategy, int world_size) {
   TrainerOptions trainer;
+  if (job.device != nullptr) trainer.device = job.device;
   trainer.strategy = strategy;
   trainer.optimizer = Optimizer::named(options.optimizer, options.learning_rate);
   trainer.precision = find_precision(options.precision);

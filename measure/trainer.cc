@@ -5,7 +5,6 @@
 
 #include <cmath>
 #include <cstdlib>
-#include <new>
 
 #include "measure/clock.h"
 #include "model/error.h"
@@ -15,46 +14,39 @@ namespace {
 
 constexpr int64_t kEvaluationBatch = 256;
 
-/// LibTorch reports a failed allocation on CPUs as a c10::Error with this text, oneDNN as its own
-/// status.
-bool is_out_of_memory(const std::string& what) {
-  for (const char* sign : {"can't allocate memory", "not enough memory", "out of memory",
-                           "could not create a memory", "out_of_memory"}) {
-    if (what.find(sign) != std::string::npos) return true;
-  }
-  return false;
-}
-
-double clock_cost() {
-  static const double cost = [] {
-    constexpr int kCalls = 2000;
-    const double start = clock_now();
-    for (int i = 0; i < kCalls; ++i) clock_now();
-    return (clock_now() - start) / kCalls;
-  }();
-  return cost;
-}
-
 }  // namespace
 
-/// How far a step has come, and what it took so far.
+/// How far a step has come.
 struct Trainer::Progress {
-  StepSample sample;
+  /// Ends of the parts of a micro-step, which begins where the one before it ended.
+  struct MicroStep {
+    Mark loaded, forward, backward;
+  };
+  Mark start, averaged, updated;
+  std::vector<MicroStep> micro_steps;
+  torch::Tensor loss;             ///< sum over the micro-steps; readable after Device::settle()
   bool backward_started = false;  ///< of the last micro-step
-  double updated = 0;             ///< when the step was over
 };
 
 Trainer::Trainer(const Workload& workload, const TrainerOptions& options)
     : name_(workload.name),
       network_(build_network(workload, options.seed)),
       parameters_(trainable_parameters(*network_)),
-      options_(options) {
+      options_(options),
+      device_(*options.device) {
+  network_->to(device_.where());
   network_->train();
-  StrategyOptions strategy{options.buckets, options.optimizer, options.devices, {}};
+  StrategyOptions strategy{.buckets = options.buckets,
+                           .optimizer = options.optimizer,
+                           .device = options.device,
+                           .devices = options.devices};
   strategy.share_weights = options.recordings.empty();
   strategy.replica = [workload, seed = options.seed] { return build_network(workload, seed); };
   strategy_ = find_strategy(options.strategy).make(parameters_, strategy);
   if (!options.recordings.empty()) {
+    if (!device_.where().is_cpu()) {
+      throw UsageError("--compute recorded waits in place of CPUs; add --device cpu");
+    }
     rehearsal_ = std::make_unique<Rehearsal>(parameters_, options.recordings);
   }
 }
@@ -63,92 +55,118 @@ void Trainer::attach(Communicator& group) {
   group_ = &group;
   strategy_->attach(group);
   if (group.size() == 1 || rehearsal_) return;
-  for (torch::Tensor& b : network_->buffers()) {
-    group.broadcast({static_cast<std::byte*>(b.data_ptr()), b.nbytes()}, 0);
-  }
+  for (const torch::Tensor& b : network_->buffers()) share(group, b);
   group.broadcast(std::as_writable_bytes(std::span(&steps_, 1)), 0);
+}
+
+/// What accumulation cuts a step's samples into.
+std::vector<std::vector<int64_t>> Trainer::micro_steps(const std::vector<int64_t>& indices) const {
+  const auto count = static_cast<int64_t>(indices.size());
+  const int64_t parts = std::min<int64_t>(options_.accumulation, count);
+  std::vector<std::vector<int64_t>> cut;
+  for (int64_t part = 0; part < parts; ++part) {
+    cut.emplace_back(indices.begin() + count * part / parts,
+                     indices.begin() + count * (part + 1) / parts);
+  }
+  return cut;
 }
 
 /// `share`: of the step's samples.
 void Trainer::micro_step(const Dataset& data, const std::vector<int64_t>& indices, double share,
                          bool last, Progress& progress) {
-  StepSample& sample = progress.sample;
-  const double start = clock_now();
+  Progress::MicroStep marks;
   Batch batch;
   if (rehearsal_) {
     rehearsal_->load(static_cast<int64_t>(indices.size()));
   } else {
-    batch = data.get(indices);
+    batch = device_.load(data, indices);
   }
-  const double loaded = clock_now();
+  marks.loaded = device_.mark();
   torch::Tensor loss =
       rehearsal_ ? rehearsal_->forward()
                  : cross_entropy(strategy_->forward(*network_, batch.inputs, options_.precision),
                                  batch.targets);
-  const double forward = clock_now();
+  marks.forward = device_.mark();
   if (last) {
-    strategy_->start_backward(forward);
+    strategy_->start_backward(marks.forward);
     progress.backward_started = true;
   }
   if (share < 1) loss = loss * share;
   loss.backward();
   if (rehearsal_) rehearsal_->finish_backward();
-  const double backward = clock_now();
-  sample.load_s += loaded - start;
-  sample.forward_s += forward - loaded;
-  sample.backward_s += backward - forward;
-  sample.loss += loss.item<float>();
+  marks.backward = device_.mark();
+  progress.micro_steps.push_back(std::move(marks));
+  progress.loss = progress.loss.defined() ? progress.loss + loss.detach() : loss.detach();
 }
 
 void Trainer::run_step(const Dataset& data, const std::vector<int64_t>& indices,
                        Progress& progress) {
-  StepSample& sample = progress.sample;
-  const auto count = static_cast<int64_t>(indices.size());
-  const int64_t parts = std::min<int64_t>(options_.accumulation, count);
-  const double start = clock_now();
-  for (int64_t part = 0; part < parts; ++part) {
-    const int64_t first = count * part / parts, end = count * (part + 1) / parts;
-    micro_step(data, {indices.begin() + first, indices.begin() + end},
-               static_cast<double>(end - first) / static_cast<double>(count), part == parts - 1,
-               progress);
+  const std::vector<std::vector<int64_t>> cut = micro_steps(indices);
+  progress.start = device_.mark();
+  for (const std::vector<int64_t>& part : cut) {
+    micro_step(data, part, static_cast<double>(part.size()) / static_cast<double>(indices.size()),
+               &part == &cut.back(), progress);
   }
-  const double backward = clock_now();
   strategy_->finish_backward();
-  const double averaged = clock_now();
+  progress.averaged = device_.mark();
   strategy_->update(steps_ + 1);
-  progress.updated = clock_now();
-  const Blocked blocked = strategy_->blocked();
-  sample.forward_s -= blocked.forward_s;
-  sample.backward_s -= blocked.backward_s;
-  sample.exposed_comm_s =
-      averaged - backward + blocked.forward_s + blocked.backward_s + blocked.update_s;
-  sample.step_time_s = progress.updated - start;
-  sample.optimizer_s = progress.updated - averaged - blocked.update_s;
-  // What lies between the micro-steps: reading the loss.
-  sample.load_s += backward - start -
-                   (sample.load_s + sample.forward_s + sample.backward_s + blocked.forward_s +
-                    blocked.backward_s);
+  progress.updated = device_.mark();
+  progress.loss = device_.to_host(progress.loss);
 }
 
 /// Peers wait for our part of the step's communication.
 void Trainer::complete_failed_step(const Progress& progress) {
   for (torch::Tensor& p : parameters_) p.mutable_grad() = torch::Tensor();
-  if (!progress.backward_started) strategy_->start_backward(clock_now());
+  if (!progress.backward_started) strategy_->start_backward(device_.mark());
   strategy_->finish_backward();
   strategy_->update(steps_);
+  device_.settle();
+  device_.empty_cache();
 }
 
-StepSample Trainer::step(const Dataset& data, const std::vector<int64_t>& indices) {
+/// After Device::settle().
+StepSample Trainer::sample_of(const Progress& progress) const {
+  StepSample sample;
+  const double start = device_.seconds(progress.start);
+  double end = start;
+  const auto lap = [&](const Mark& mark) {
+    const double begin = end;
+    end = device_.seconds(mark);
+    return end - begin;
+  };
+  for (const Progress::MicroStep& marks : progress.micro_steps) {
+    sample.load_s += lap(marks.loaded);
+    sample.forward_s += lap(marks.forward);
+    sample.backward_s += lap(marks.backward);
+  }
+  const Blocked blocked = strategy_->blocked();
+  sample.forward_s -= blocked.forward_s;
+  sample.backward_s -= blocked.backward_s;
+  sample.exposed_comm_s =
+      lap(progress.averaged) + blocked.forward_s + blocked.backward_s + blocked.update_s;
+  sample.optimizer_s = lap(progress.updated) - blocked.update_s;
+  sample.step_time_s = end - start;
+  sample.loss = progress.loss.item<float>();
+  sample.buckets = strategy_->buckets();
+  // The marks of the step and, of each bucket, ready, start and end.
+  const double marks =
+      3.0 + 3.0 * static_cast<double>(progress.micro_steps.size() + sample.buckets.size());
+  sample.overhead_s = clock_now() - end + marks * device_.mark_cost_s();
+  return sample;
+}
+
+StepSample Trainer::step(const Dataset& data, const std::vector<int64_t>& indices,
+                         const std::vector<int64_t>& next) {
   Progress progress;
   bool out_of_memory = false;
   try {
     run_step(data, indices, progress);
-  } catch (const std::bad_alloc&) {
-    out_of_memory = true;
+    if (!next.empty() && !rehearsal_) device_.expect(data, micro_steps(next));
+    device_.settle();
   } catch (const Error&) {
     throw;
   } catch (const std::exception& error) {
-    out_of_memory = is_out_of_memory(error.what());
+    out_of_memory = is_out_of_memory(error);
     if (!out_of_memory) throw;
   }
   ++steps_;
@@ -156,11 +174,7 @@ StepSample Trainer::step(const Dataset& data, const std::vector<int64_t>& indice
     complete_failed_step(progress);
     throw OutOfMemory();
   }
-  StepSample& sample = progress.sample;
-  sample.buckets = strategy_->buckets();
-  // Clock readings inside the step and, in each bucket, ready, start and end.
-  sample.overhead_s =
-      clock_now() - progress.updated + (7.0 + 3.0 * sample.buckets.size()) * clock_cost();
+  const StepSample sample = sample_of(progress);
   if (!std::isfinite(sample.loss)) {
     throw Error(name_ + ": the loss is " + std::to_string(sample.loss) + " in step " +
                 std::to_string(steps_) +
@@ -174,18 +188,17 @@ double Trainer::evaluate(const Dataset& data) {
   network_->eval();
   const int64_t n = data.size(), ranks = group_->size();
   const int64_t first = n * group_->rank() / ranks, last = n * (group_->rank() + 1) / ranks;
-  float correct = 0;
+  torch::Tensor correct = torch::zeros({1}, device_.where());
   for (int64_t at = first; at < last; at += kEvaluationBatch) {
     std::vector<int64_t> indices;
     for (int64_t i = at; i < std::min(at + kEvaluationBatch, last); ++i) indices.push_back(i);
-    const Batch batch = data.get(indices);
-    correct += static_cast<float>(
-        accuracy(forward_in(options_.precision, *network_, batch.inputs), batch.targets) *
-        static_cast<double>(indices.size()));
+    const Batch batch = device_.load(data, indices);
+    correct += accuracy(forward_in(options_.precision, *network_, batch.inputs), batch.targets) *
+               static_cast<double>(indices.size());
   }
   network_->train();
-  if (ranks > 1) group_->allreduce({&correct, 1});
-  return static_cast<double>(correct) / static_cast<double>(n);
+  if (ranks > 1) group_->allreduce(floats_of(correct));
+  return correct.item<double>() / static_cast<double>(n);
 }
 
 double Trainer::state_bytes() const {

@@ -8,6 +8,7 @@
 
 #include "measure/collective.h"
 #include "measure/data/dataset.h"
+#include "measure/device.h"
 #include "measure/optimizer.h"
 #include "measure/rehearsal.h"
 #include "measure/strategy/strategy.h"
@@ -30,6 +31,7 @@ struct StepSample {
 
 struct TrainerOptions {
   uint64_t seed = 0;
+  Device* device = &cpu_device();
   std::string strategy = "ddp";
   Optimizer optimizer;
   BucketLimits buckets;
@@ -55,11 +57,14 @@ class Trainer {
   void attach(Communicator& group);
   Communicator* group() const { return group_; }
 
-  /// One step on this rank's share of a global batch. Throws OutOfMemory; Error if the loss is not
-  /// finite.
-  StepSample step(const Dataset& data, const std::vector<int64_t>& indices);
+  /// One step on this rank's share of a global batch; `next` is the share of the step after it, if
+  /// known. Throws OutOfMemory; Error if the loss is not finite.
+  StepSample step(const Dataset& data, const std::vector<int64_t>& indices,
+                  const std::vector<int64_t>& next = {});
   /// See Strategy::set_quiet().
   void set_quiet(bool quiet) { strategy_->set_quiet(quiet); }
+
+  Device& device() const { return device_; }
 
   /// Share of correct predictions on `data`, split over the ranks of the group. Collective.
   double evaluate(const Dataset& data);
@@ -79,15 +84,18 @@ class Trainer {
 
  private:
   struct Progress;
+  std::vector<std::vector<int64_t>> micro_steps(const std::vector<int64_t>& indices) const;
   void run_step(const Dataset& data, const std::vector<int64_t>& indices, Progress& progress);
   void micro_step(const Dataset& data, const std::vector<int64_t>& indices, double share, bool last,
                   Progress& progress);
   void complete_failed_step(const Progress& progress);
+  StepSample sample_of(const Progress& progress) const;
 
   std::string name_;
   std::shared_ptr<NeuralNetwork> network_;
   std::vector<torch::Tensor> parameters_;
   TrainerOptions options_;
+  Device& device_;
   std::unique_ptr<Strategy> strategy_;
   std::unique_ptr<Rehearsal> rehearsal_;
   Communicator* group_ = nullptr;

@@ -6,8 +6,6 @@
 #include <numeric>
 #include <utility>
 
-#include "measure/clock.h"
-
 namespace forerun {
 namespace {
 
@@ -36,6 +34,7 @@ class ReadyHook : public torch::autograd::FunctionPostHook {
 BucketedStrategy::BucketedStrategy(Parameters parameters, const StrategyOptions& options)
     : parameters_(std::move(parameters)),
       limits_(options.buckets),
+      device_(*options.device),
       share_weights_(options.share_weights),
       optimizer_(options.optimizer) {
   for (const torch::Tensor& p : parameters_) sizes_.push_back(p.numel() * sizeof(float));
@@ -63,17 +62,17 @@ void BucketedStrategy::attach(Communicator& group) {
   if (share_order()) lay_out(alignment_);
   if (!share_weights_) return;
   for (const Bucket& bucket : buckets_) {
-    group.broadcast(std::as_writable_bytes(floats_of(bucket.weights)), 0);
-    group.broadcast(std::as_writable_bytes(floats_of(bucket.state)), 0);
+    share(group, bucket.weights);
+    share(group, bucket.state);
   }
 }
 
-void BucketedStrategy::start_backward(double now_s) {
-  backward_start_s_ = now_s;
+void BucketedStrategy::start_backward(const Mark& now) {
+  backward_start_ = now;
   for (Slot& slot : slots_) slot.ready = false;
   for (Bucket& bucket : buckets_) {
     bucket.pending = bucket.parameters.size();
-    bucket.ready_s = 0;
+    bucket.ready = now;
     bucket.sent.clear();
   }
   launched_ = 0;
@@ -92,7 +91,7 @@ void BucketedStrategy::finish_backward() {
   in_backward_ = false;
   for (size_t i = 0; i < slots_.size(); ++i) {
     if (slots_[i].ready) continue;
-    part_of(buckets_[slots_[i].bucket].gradients, static_cast<int>(i)).zero_();
+    slots_[i].gradient.zero_();
     if (!order_learnt_) seen_.push_back(static_cast<int>(i));
     mark_ready(slots_[i]);
   }
@@ -103,28 +102,33 @@ void BucketedStrategy::finish_backward() {
 }
 
 void BucketedStrategy::update(int64_t step) {
-  for (Bucket& bucket : buckets_) update_bucket(bucket, step);
+  update_buckets(step);
   if (!order_learnt_ && group_ != nullptr) learn_order();
 }
 
-void BucketedStrategy::update_bucket(Bucket& bucket, int64_t step) {
-  optimizer_.step(floats_of(bucket.weights), floats_of(bucket.gradients), floats_of(bucket.state),
-                  step);
+void BucketedStrategy::update_buckets(int64_t step) {
+  std::vector<UpdatePiece> pieces;
+  for (const Bucket& bucket : buckets_) {
+    pieces.push_back({bucket.weights, bucket.gradients, bucket.state});
+  }
+  device_.update(optimizer_, pieces, step);
 }
 
 void BucketedStrategy::send(Bucket& bucket, Communicator& group, Collective collective,
-                            std::span<float> buffer) {
-  bucket.sent.push_back({collective, static_cast<double>(buffer.size_bytes()),
-                         clock_now() - backward_start_s_, group.start(collective, buffer)});
+                            std::span<float> buffer, Reduction reduction) {
+  Mark ready = device_.mark();
+  bucket.sent.push_back({collective, static_cast<double>(buffer.size_bytes()), std::move(ready),
+                         group.start(collective, buffer, 0, reduction)});
 }
 
 std::vector<BucketTrace> BucketedStrategy::buckets() const {
   std::vector<BucketTrace> traces;
+  const double start_s = device_.seconds(backward_start_);
   for (size_t b = 0; b < buckets_.size(); ++b) {
     const Bucket& bucket = buckets_[b];
     BucketTrace trace;
     trace.size_bytes = static_cast<double>(bucket.gradients.nbytes());
-    trace.ready_s = bucket.ready_s;
+    trace.ready_s = device_.seconds(bucket.ready) - start_s;
     trace.bucket = static_cast<int>(b);
     if (bucket.sent.empty()) traces.push_back(trace);
     for (const Sent& sent : bucket.sent) {
@@ -132,10 +136,10 @@ std::vector<BucketTrace> BucketedStrategy::buckets() const {
       trace.size_bytes = sent.size_bytes;
       if (sent.collective == Collective::kAllGather) {
         trace.bucket = -1;
-        trace.ready_s = sent.ready_s;
+        trace.ready_s = device_.seconds(sent.ready) - start_s;
       }
-      trace.start_s = sent.pending->started_s() - backward_start_s_;
-      trace.end_s = sent.pending->ended_s() - backward_start_s_;
+      trace.start_s = sent.pending->started_s() - start_s;
+      trace.end_s = sent.pending->ended_s() - start_s;
       traces.push_back(trace);
     }
   }
@@ -155,11 +159,6 @@ double BucketedStrategy::state_bytes() const {
   double bytes = 0;
   for (const Bucket& bucket : buckets_) bytes += static_cast<double>(bucket.state.nbytes());
   return bytes;
-}
-
-torch::Tensor BucketedStrategy::part_of(const torch::Tensor& flat, int parameter) const {
-  const torch::Tensor& p = parameters_[parameter];
-  return flat.narrow(0, slots_[parameter].offset, p.numel()).view(p.sizes());
 }
 
 /// Rank 0's order of parameters, and whether it was learnt, become everyone's. True if this rank's
@@ -193,22 +192,23 @@ void BucketedStrategy::lay_out(size_t alignment) {
   for (auto& members : assign_buckets(sizes_, order_, limits_)) {
     size_t length = 0;
     for (const int i : members) {
-      slots_[i] = {static_cast<int>(buckets.size()), static_cast<int64_t>(length), true};
+      slots_[i] = {static_cast<int>(buckets.size()), static_cast<int64_t>(length), {}, true};
       length += padded(static_cast<size_t>(parameters_[i].numel()), kAlignment);
     }
     const auto floats = static_cast<int64_t>(padded(length, alignment));
     Bucket bucket;
     bucket.parameters = std::move(members);
-    bucket.weights = torch::zeros({floats});
-    bucket.gradients = torch::zeros({floats});
-    bucket.state = torch::zeros({optimizer_.state_copies(), floats});
+    bucket.weights = torch::zeros({floats}, device_.where());
+    bucket.gradients = torch::zeros({floats}, device_.where());
+    bucket.state = torch::zeros({optimizer_.state_copies(), floats}, device_.where());
     buckets.push_back(std::move(bucket));
   }
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Bucket& bucket = buckets[slots_[i].bucket];
-    const torch::Tensor home = part_of(bucket.weights, static_cast<int>(i));
+    const torch::Tensor home = part_like(parameters_[i], bucket.weights, slots_[i].offset);
     home.copy_(parameters_[i]);
     parameters_[i].set_data(home);
+    slots_[i].gradient = part_like(home, bucket.gradients, slots_[i].offset);
     if (first) continue;
     const int64_t count = parameters_[i].numel();
     bucket.state.narrow(1, slots_[i].offset, count)
@@ -222,24 +222,21 @@ void BucketedStrategy::lay_out(size_t alignment) {
 /// bucket <- gradient / world_size; the gradient's own memory is released.
 void BucketedStrategy::take_gradient(int parameter) {
   torch::Tensor& gradient = parameters_[parameter].mutable_grad();
-  Bucket& bucket = buckets_[slots_[parameter].bucket];
-  if (!gradient.defined()) {
-    part_of(bucket.gradients, parameter).zero_();
-    return;
+  const torch::Tensor& home = slots_[parameter].gradient;
+  if (gradient.defined()) {
+    device_.copy_scaled(home, gradient, reduction() == Reduction::kMean ? 1 : scale_);
+    gradient = torch::Tensor();
+  } else {
+    home.zero_();
   }
-  const torch::Tensor dense = gradient.contiguous();
-  const float* from = dense.data_ptr<float>();
-  float* to = bucket.gradients.data_ptr<float>() + slots_[parameter].offset;
-  const auto count = static_cast<size_t>(dense.numel());
-  for (size_t i = 0; i < count; ++i) to[i] = from[i] * scale_;
-  gradient = torch::Tensor();
 }
 
 void BucketedStrategy::mark_ready(Slot& slot) {
   slot.ready = true;
   Bucket& bucket = buckets_[slot.bucket];
   if (--bucket.pending > 0) return;
-  bucket.ready_s = clock_now() - backward_start_s_;
+  device_.flush();
+  bucket.ready = device_.mark();
   if (!quiet_) launch_full_buckets();
 }
 

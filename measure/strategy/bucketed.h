@@ -2,10 +2,11 @@
 //
 // Weights, gradients and optimizer state of a bucket each lie in one flat tensor. A hook on each
 // parameter's gradient accumulator scales the new gradient by 1/world_size into its bucket (one
-// pass: the same traffic as PyTorch's default, and the gradient's own memory is free at once). A
-// bucket that is full is communicated while backward goes on; buckets start strictly in order, on
-// every rank alike. The first step fills them in reverse order of registration; the order in which
-// gradients then really came, on rank 0, is everyone's from the second step on.
+// pass: the same traffic as PyTorch's default, and the gradient's own memory is free at once; a GPU
+// copies all gradients of a bucket by one call, and its library averages). A bucket that is full is
+// communicated while backward goes on; buckets start strictly in order, on every rank alike. The
+// first step fills them in reverse order of registration; the order in which gradients then really
+// came, on rank 0, is everyone's from the second step on.
 #pragma once
 
 #include <torch/csrc/autograd/variable.h>
@@ -23,7 +24,7 @@ class BucketedStrategy : public Strategy {
 
   void attach(Communicator& group) override;
   void set_quiet(bool quiet) override { quiet_ = quiet; }
-  void start_backward(double now_s) override;
+  void start_backward(const Mark& now) override;
   /// Called by the hooks, in the thread that runs backward.
   void gradient_ready(int parameter);
   void finish_backward() override;
@@ -36,7 +37,8 @@ class BucketedStrategy : public Strategy {
   /// A collective that was started for a bucket.
   struct Sent {
     Collective collective;
-    double size_bytes = 0, ready_s = 0;
+    double size_bytes = 0;
+    Mark ready;
     std::unique_ptr<PendingCollective> pending;
   };
   struct Bucket {
@@ -44,20 +46,28 @@ class BucketedStrategy : public Strategy {
     torch::Tensor weights, gradients;  // flat, of equal length
     torch::Tensor state;               // [state_copies x length], or a part of it
     size_t pending = 0;
-    double ready_s = 0;
+    Mark ready;
     std::vector<Sent> sent;  // in order
   };
 
-  /// Starts what makes the gradients of a full bucket sums over the group; more than one rank.
+  /// Whether one reduction over the whole group does it.
+  virtual bool reduces_once() const { return true; }
+  /// kSum: gradients were scaled on their way into the bucket.
+  Reduction reduction() const {
+    return reduces_once() && group_->averages() ? Reduction::kMean : Reduction::kSum;
+  }
+  /// Starts what makes the gradients of a full bucket means over the group; more than one rank.
   virtual void communicate(Bucket& bucket) = 0;
-  virtual void update_bucket(Bucket& bucket, int64_t step);
+  virtual void update_buckets(int64_t step);
   /// The whole state of a bucket, [state_copies x length]. May be collective.
   virtual torch::Tensor whole_state(Bucket& bucket) { return bucket.state; }
   /// What this rank keeps of a whole state.
   virtual torch::Tensor own_state(const torch::Tensor& whole) { return whole; }
 
-  void send(Bucket& bucket, Communicator& group, Collective collective, std::span<float> buffer);
+  void send(Bucket& bucket, Communicator& group, Collective collective, std::span<float> buffer,
+            Reduction reduction = Reduction::kSum);
   Communicator& group() { return *group_; }
+  Device& device() const { return device_; }
   const Optimizer& optimizer() const { return optimizer_; }
   std::vector<Bucket>& all_buckets() { return buckets_; }
   /// Moves weights and state into buckets by order_, each padded to a multiple of `alignment`
@@ -70,12 +80,12 @@ class BucketedStrategy : public Strategy {
   struct Slot {
     int bucket = 0;
     int64_t offset = 0;
+    torch::Tensor gradient;  // there, as the parameter lies in memory
     bool ready = false;
   };
   using Accumulator =
       decltype(torch::autograd::impl::grad_accumulator(std::declval<torch::Tensor&>()));
 
-  torch::Tensor part_of(const torch::Tensor& flat, int parameter) const;
   bool share_order();
   void learn_order();
   void take_gradient(int parameter);
@@ -85,6 +95,7 @@ class BucketedStrategy : public Strategy {
   Parameters parameters_;
   std::vector<size_t> sizes_;  // bytes
   BucketLimits limits_;
+  Device& device_;
   bool share_weights_;
   Optimizer optimizer_;
   std::vector<Accumulator> accumulators_;
@@ -100,7 +111,7 @@ class BucketedStrategy : public Strategy {
 
   Communicator* group_ = nullptr;
   float scale_ = 1;
-  double backward_start_s_ = 0;
+  Mark backward_start_;
   bool in_backward_ = false;
   bool quiet_ = false;
 };

@@ -34,6 +34,11 @@ class DataParallel : public Strategy {
       : threads_(options.devices.empty() ? DeviceList(1) : options.devices),
         replicas_(threads_.size()),
         update_(make_serial(parameters, options)) {
+    if (!options.device->where().is_cpu()) {
+      throw UsageError(
+          "strategy dataparallel drives several CPUs from one process, not several "
+          "GPUs; take ddp with one rank per GPU, or --device cpu");
+    }
     replicas_[0].parameters = std::move(parameters);
     for (Replica& replica : replicas_) {
       weight_bytes_ = 0;
@@ -73,7 +78,8 @@ class DataParallel : public Strategy {
     return gather();
   }
 
-  void start_backward(double now_s) override {
+  void start_backward(const Mark& now) override {
+    const double now_s = now.host_s;
     for (BucketTrace& trace : traces_) {
       trace.ready_s -= now_s;
       trace.start_s -= now_s;

@@ -12,7 +12,7 @@ class Ddp : public BucketedStrategy {
 
  private:
   void communicate(Bucket& bucket) override {
-    send(bucket, group(), Collective::kAllreduce, floats_of(bucket.gradients));
+    send(bucket, group(), Collective::kAllreduce, floats_of(bucket.gradients), reduction());
   }
 };
 

@@ -20,6 +20,7 @@ class Hierarchical : public BucketedStrategy {
   }
 
  private:
+  bool reduces_once() const override { return false; }
   void communicate(Bucket& bucket) override {
     const std::span<float> gradients = floats_of(bucket.gradients);
     const bool alone = nested_->node->size() == 1;

@@ -9,9 +9,11 @@ namespace {
 class Serial : public Strategy {
  public:
   Serial(Parameters parameters, const StrategyOptions& options)
-      : parameters_(std::move(parameters)), optimizer_(options.optimizer) {
+      : parameters_(std::move(parameters)),
+        optimizer_(options.optimizer),
+        device_(*options.device) {
     for (const torch::Tensor& p : parameters_) {
-      states_.push_back(torch::zeros({optimizer_.state_copies(), p.numel()}));
+      states_.push_back(torch::zeros({optimizer_.state_copies(), p.numel()}, device_.where()));
     }
   }
 
@@ -21,17 +23,18 @@ class Serial : public Strategy {
                        std::to_string(group.size()) + "; ddp is for many)");
     }
   }
-  void start_backward(double) override {}
+  void start_backward(const Mark&) override {}
   void finish_backward() override {}
 
   void update(int64_t step) override {
+    std::vector<UpdatePiece> pieces;
     for (size_t i = 0; i < parameters_.size(); ++i) {
       torch::Tensor& gradient = parameters_[i].mutable_grad();
       if (!gradient.defined()) continue;
-      const torch::Tensor dense = gradient.contiguous();
-      optimizer_.step(floats_of(parameters_[i]), floats_of(dense), floats_of(states_[i]), step);
+      pieces.push_back({parameters_[i], lying_like(parameters_[i], gradient), states_[i]});
       gradient = torch::Tensor();  // the next backward moves its own in, without adding
     }
+    device_.update(optimizer_, pieces, step);
   }
 
   std::vector<BucketTrace> buckets() const override { return {}; }
@@ -46,6 +49,7 @@ class Serial : public Strategy {
   Parameters parameters_;
   std::vector<torch::Tensor> states_;
   Optimizer optimizer_;
+  Device& device_;
 };
 
 }  // namespace

@@ -54,4 +54,19 @@ std::span<float> floats_of(const torch::Tensor& tensor) {
   return {tensor.data_ptr<float>(), static_cast<size_t>(tensor.numel())};
 }
 
+torch::Tensor part_like(const torch::Tensor& like, const torch::Tensor& flat, int64_t offset) {
+  return flat.as_strided(like.sizes(), like.strides(), flat.storage_offset() + offset);
+}
+
+void share(Communicator& group, const torch::Tensor& tensor) {
+  if (!tensor.is_cpu() && tensor.scalar_type() == torch::kFloat32) {
+    group.run(Collective::kBroadcast, floats_of(tensor));
+    return;
+  }
+  const torch::NoGradGuard no_grad;
+  const torch::Tensor here = tensor.cpu();
+  group.broadcast({static_cast<std::byte*>(here.data_ptr()), here.nbytes()}, 0);
+  if (!tensor.is_cpu()) tensor.copy_(here);
+}
+
 }  // namespace forerun

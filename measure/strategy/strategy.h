@@ -11,6 +11,7 @@
 
 #include "measure/buckets.h"
 #include "measure/collective.h"
+#include "measure/device.h"
 #include "measure/optimizer.h"
 #include "measure/precision.h"
 #include "measure/zoo/network.h"
@@ -37,6 +38,8 @@ struct Blocked {
 struct StrategyOptions {
   BucketLimits buckets;
   Optimizer optimizer;
+  /// Where the parameters are.
+  Device* device = &cpu_device();
   /// For strategies that drive several devices from one process: the CPUs of each.
   std::vector<std::vector<int>> devices;
   /// Makes another network like the one in training.
@@ -64,15 +67,16 @@ class Strategy {
   /// Whether communication of the coming steps waits for the end of backward: then neither
   /// disturbs the other. A strategy that does not overlap them does so anyway.
   virtual void set_quiet(bool /*quiet*/) {}
-  /// Backward begins at `now_s` (clock_now()).
-  virtual void start_backward(double now_s) = 0;
-  /// Returns when the averaged gradients are there. Also called after a backward pass that failed:
-  /// the collectives of the step are then completed with what there is, so that no peer hangs.
+  /// Backward begins at `now`.
+  virtual void start_backward(const Mark& now) = 0;
+  /// What is given to the device from now on finds the averaged gradients. Also called after a
+  /// backward pass that failed: the collectives of the step are then completed with what there is,
+  /// so that no peer hangs.
   virtual void finish_backward() = 0;
   /// `step` counts the network's updates from 1.
   virtual void update(int64_t step) = 0;
 
-  /// Of the last step.
+  /// Of the last step, as everything about times after Device::settle().
   virtual Blocked blocked() const { return {}; }
   /// The collectives of the last step in the order of launch, and on one rank the buckets that
   /// would have travelled; empty where there are none.
@@ -123,7 +127,13 @@ std::unique_ptr<Strategy> make_dataparallel(Parameters parameters, const Strateg
 /// What of a network is trained; tensors that layers share once.
 Parameters trainable_parameters(const NeuralNetwork& network);
 
-/// The memory of a contiguous float32 tensor.
+/// The memory of a float32 tensor without gaps, on its device.
 std::span<float> floats_of(const torch::Tensor& tensor);
+
+/// The part of `flat` from `offset` on as a tensor that lies in memory as `like` does.
+torch::Tensor part_like(const torch::Tensor& like, const torch::Tensor& flat, int64_t offset);
+
+/// Rank 0's values become everyone's. Collective.
+void share(Communicator& group, const torch::Tensor& tensor);
 
 }  // namespace forerun

@@ -7,7 +7,6 @@
 
 #include <torch/torch.h>
 
-#include "measure/clock.h"
 #include "measure/strategy/bucketed.h"
 
 namespace forerun {
@@ -20,7 +19,8 @@ class Zero1 : public BucketedStrategy {
   void attach(Communicator& group) override {
     if (shards_ > 1) {
       for (Bucket& bucket : all_buckets()) {
-        bucket.state = torch::zeros({optimizer().state_copies(), bucket.weights.numel()});
+        bucket.state =
+            torch::zeros({optimizer().state_copies(), bucket.weights.numel()}, device().where());
       }
     }
     shards_ = next_shards_ = 1;
@@ -35,7 +35,7 @@ class Zero1 : public BucketedStrategy {
 
   void update(int64_t step) override {
     gathered_.clear();
-    waited_s_ = 0;
+    updated_ = arrived_ = {};
     BucketedStrategy::update(step);
   }
 
@@ -46,31 +46,35 @@ class Zero1 : public BucketedStrategy {
     gathered_ = std::move(gathered);
   }
 
-  Blocked blocked() const override { return {.update_s = waited_s_}; }
+  Blocked blocked() const override {
+    return {.update_s = device().seconds(arrived_) - device().seconds(updated_)};
+  }
 
  private:
   void communicate(Bucket& bucket) override {
-    send(bucket, group(), Collective::kReduceScatter, floats_of(bucket.gradients));
+    send(bucket, group(), Collective::kReduceScatter, floats_of(bucket.gradients), reduction());
   }
 
-  void update_bucket(Bucket& bucket, int64_t step) override {
-    const std::span<float> weights = floats_of(bucket.weights);
-    const size_t part = weights.size() / shards_;
-    optimizer().step(weights.subspan(rank_ * part, part),
-                     floats_of(bucket.gradients).subspan(0, part), floats_of(bucket.state), step);
+  void update_buckets(int64_t step) override {
+    for (Bucket& bucket : all_buckets()) {
+      const int64_t part = bucket.weights.numel() / shards_;
+      device().update(optimizer(),
+                      {{bucket.weights.narrow(0, rank_ * part, part),
+                        bucket.gradients.narrow(0, 0, part), bucket.state}},
+                      step);
+      if (shards_ > 1) send(bucket, group(), Collective::kAllGather, floats_of(bucket.weights));
+    }
     if (shards_ == 1) return;
-    send(bucket, group(), Collective::kAllGather, weights);
-    if (&bucket != &all_buckets().back()) return;
-    const double start = clock_now();
-    for (Bucket& each : all_buckets()) each.sent.back().pending->wait();
-    waited_s_ = clock_now() - start;
+    updated_ = device().mark();
+    for (Bucket& bucket : all_buckets()) bucket.sent.back().pending->wait();
+    arrived_ = device().mark();
   }
 
   torch::Tensor whole_state(Bucket& bucket) override {
     if (shards_ == 1) return bucket.state;
     if (!gathered_.empty()) return gathered_[&bucket - all_buckets().data()];
     const int64_t part = bucket.state.size(1);
-    torch::Tensor whole = torch::zeros({bucket.state.size(0), part * shards_});
+    torch::Tensor whole = torch::zeros({bucket.state.size(0), part * shards_}, device().where());
     for (int64_t row = 0; row < whole.size(0); ++row) {
       whole[row].narrow(0, rank_ * part, part).copy_(bucket.state[row]);
       group().run(Collective::kAllGather, floats_of(whole[row]));
@@ -88,7 +92,7 @@ class Zero1 : public BucketedStrategy {
   int shards_ = 1;                       // the state's, now
   int next_shards_ = 1;                  // and after lay_out()
   std::vector<torch::Tensor> gathered_;  // by bucket; empty: not gathered
-  double waited_s_ = 0;
+  Mark updated_, arrived_;               // before and after waiting for the weights
 };
 
 }  // namespace

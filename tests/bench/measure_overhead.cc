@@ -34,7 +34,7 @@ class BareTraining {
     const Batch batch = data.get(indices);
     torch::Tensor loss = cross_entropy(
         strategy_->forward(*network_, batch.inputs, Precision::kFloat32), batch.targets);
-    strategy_->start_backward(0);
+    strategy_->start_backward({});
     loss.backward();
     loss.item<float>();
     strategy_->finish_backward();

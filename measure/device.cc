@@ -1,0 +1,99 @@
+#include "measure/device.h"
+
+#include <torch/torch.h>
+
+#include <new>
+
+#include "measure/clock.h"
+#include "measure/memory_use.h"
+#include "measure/strategy/strategy.h"
+
+namespace forerun {
+namespace {
+
+class ResidentMemory : public MemoryWatch {
+ public:
+  std::optional<double> peak_bytes(double held_bytes) const override {
+    const auto growth = memory_.growth_bytes();
+    if (!growth) return std::nullopt;
+    return held_bytes + *growth;
+  }
+
+ private:
+  PeakMemory memory_;
+};
+
+class CpuDevice : public Device {
+ public:
+  torch::Device where() const override { return torch::kCPU; }
+  Mark mark() override { return {clock_now(), nullptr}; }
+  double seconds(const Mark& mark) const override { return mark.host_s; }
+
+  Batch load(const Dataset& data, const std::vector<int64_t>& indices) override {
+    return data.get(indices);
+  }
+
+  /// One pass, in the order in which both lie in memory.
+  void copy_scaled(const torch::Tensor& to, const torch::Tensor& from, float factor) override {
+    const torch::Tensor alike = lying_like(to, from);
+    const float* source = alike.data_ptr<float>();
+    float* target = to.data_ptr<float>();
+    const auto count = static_cast<size_t>(to.numel());
+    for (size_t i = 0; i < count; ++i) target[i] = source[i] * factor;
+  }
+
+  void update(const Optimizer& optimizer, const std::vector<UpdatePiece>& pieces,
+              int64_t step) override {
+    for (const UpdatePiece& piece : pieces) {
+      optimizer.step(floats_of(piece.weights), floats_of(piece.gradients), floats_of(piece.state),
+                     step);
+    }
+  }
+
+  std::unique_ptr<MemoryWatch> watch_memory() override {
+    return std::make_unique<ResidentMemory>();
+  }
+};
+
+}  // namespace
+
+torch::Tensor lying_like(const torch::Tensor& like, const torch::Tensor& tensor) {
+  return tensor.strides() == like.strides() ? tensor : torch::empty_like(like).copy_(tensor);
+}
+
+double Device::mark_cost_s() {
+  if (mark_cost_s_ == 0) {
+    constexpr int kMarks = 2000;
+    const double start = clock_now();
+    for (int i = 0; i < kMarks; ++i) mark();
+    mark_cost_s_ = (clock_now() - start) / kMarks;
+  }
+  return mark_cost_s_;
+}
+
+Device& cpu_device() {
+  static CpuDevice device;
+  return device;
+}
+
+bool built_with_cuda() {
+#ifdef FORERUN_CUDA
+  return true;
+#else
+  return false;
+#endif
+}
+
+/// LibTorch reports a failed allocation as a c10::Error with such a text, oneDNN, cuBLAS and cuDNN
+/// as their own status.
+bool is_out_of_memory(const std::exception& error) {
+  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) return true;
+  const std::string what = error.what();
+  for (const char* sign : {"can't allocate memory", "not enough memory", "out of memory",
+                           "could not create a memory", "out_of_memory", "STATUS_ALLOC_FAILED"}) {
+    if (what.find(sign) != std::string::npos) return true;
+  }
+  return false;
+}
+
+}  // namespace forerun
