@@ -71,7 +71,8 @@ LocalBlock run_steps(Job& job, Trainer& trainer, const Dataset& data, const Samp
       if (i >= spec.discard && !quiet) block.samples.emplace_back();
     }
     if (memory != nullptr) {
-      block.peak_memory_bytes = memory->peak_bytes(job.bare_process_bytes + trainer.state_bytes());
+      const auto peak = memory->peak(job.bare_process_bytes + trainer.state_bytes());
+      if (peak) block.peak_memory_bytes = peak->bytes;
     }
     job.watchdog.progress();
   }

@@ -7,16 +7,20 @@
 #include "measure/clock.h"
 #include "measure/memory_use.h"
 #include "measure/strategy/strategy.h"
+#include "model/error.h"
+#ifdef FORERUN_CUDA
+#include "measure/cuda/cuda_device.h"
+#endif
 
 namespace forerun {
 namespace {
 
 class ResidentMemory : public MemoryWatch {
  public:
-  std::optional<double> peak_bytes(double held_bytes) const override {
+  std::optional<MemoryPeak> peak(double held_bytes) const override {
     const auto growth = memory_.growth_bytes();
     if (!growth) return std::nullopt;
-    return held_bytes + *growth;
+    return MemoryPeak{.bytes = held_bytes + *growth};
   }
 
  private:
@@ -58,7 +62,13 @@ class CpuDevice : public Device {
 }  // namespace
 
 torch::Tensor lying_like(const torch::Tensor& like, const torch::Tensor& tensor) {
-  return tensor.strides() == like.strides() ? tensor : torch::empty_like(like).copy_(tensor);
+  if (tensor.strides() == like.strides()) return tensor;
+  for (int64_t d = 0; d < like.dim(); ++d) {
+    if (like.size(d) != 1 && tensor.stride(d) != like.stride(d)) {
+      return torch::empty_like(like).copy_(tensor);
+    }
+  }
+  return tensor.as_strided(like.sizes(), like.strides());  // strides of length 1 mean nothing
 }
 
 double Device::mark_cost_s() {
@@ -82,6 +92,16 @@ bool built_with_cuda() {
 #else
   return false;
 #endif
+}
+
+std::unique_ptr<Device> make_device(const std::string& kind, [[maybe_unused]] int local_rank) {
+  if (kind == "cpu") return std::make_unique<CpuDevice>();
+#ifdef FORERUN_CUDA
+  if (kind == "cuda") return make_cuda_device(local_rank);
+#endif
+  throw UsageError(
+      "--device " + kind + ": this program was built for " +
+      (built_with_cuda() ? "cpu and cuda" : "cpu only; cmake --preset cuda builds it for GPUs"));
 }
 
 /// LibTorch reports a failed allocation as a c10::Error with such a text, oneDNN, cuBLAS and cuDNN

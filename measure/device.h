@@ -24,13 +24,21 @@ struct UpdatePiece {
   torch::Tensor weights, gradients, state;
 };
 
+/// The most memory that was in use.
+struct MemoryPeak {
+  double bytes = 0;  ///< in all; on a GPU beyond what its context and other processes hold
+  // Of a GPU.
+  std::optional<double> allocated_bytes, reserved_bytes;  ///< by tensors; by LibTorch for them
+  std::optional<double> library_bytes;                    ///< NCCL's, cuBLAS's and others'
+};
+
 /// Watches memory from its construction on; one at a time.
 class MemoryWatch {
  public:
   virtual ~MemoryWatch() = default;
-  /// The most that was in use. `held_bytes`: what this process held all along, counted by the
-  /// caller, for devices that can only tell growth. nullopt where the system does not say.
-  virtual std::optional<double> peak_bytes(double held_bytes) const = 0;
+  /// `held_bytes`: what this process held all along, counted by the caller, for devices that can
+  /// only tell growth. nullopt where the system does not say.
+  virtual std::optional<MemoryPeak> peak(double held_bytes) const = 0;
 };
 
 class Device {
@@ -39,6 +47,8 @@ class Device {
   virtual torch::Device where() const = 0;
   /// Of a GPU, such as `0000:1b:00.0`; else empty.
   virtual std::string pci_address() const { return ""; }
+  /// What a GPU had left at the start, for us alone.
+  virtual std::optional<double> memory_bytes() const { return std::nullopt; }
 
   /// Now, behind the work that this thread has given.
   virtual Mark mark() = 0;
@@ -77,6 +87,9 @@ Device& cpu_device();
 
 /// Whether this program knows other devices.
 bool built_with_cuda();
+
+/// `cpu`, or `cuda`: the GPU of this rank of its host. Throws Error where there is none.
+std::unique_ptr<Device> make_device(const std::string& kind, int local_rank);
 
 /// Whether an exception, of whatever library, says that memory could not be had.
 bool is_out_of_memory(const std::exception& error);
