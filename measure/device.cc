@@ -46,8 +46,8 @@ class CpuDevice : public Device {
     for (size_t i = 0; i < count; ++i) target[i] = source[i] * factor;
   }
 
-  void update(const Optimizer& optimizer, const std::vector<UpdatePiece>& pieces,
-              int64_t step) override {
+  void update(const Optimizer& optimizer, const std::vector<UpdatePiece>& pieces, int64_t step,
+              const LossScale* /*loss_scale*/) override {
     for (const UpdatePiece& piece : pieces) {
       optimizer.step(floats_of(piece.weights), floats_of(piece.gradients), floats_of(piece.state),
                      step);

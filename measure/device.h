@@ -15,6 +15,8 @@
 
 namespace forerun {
 
+class LossScale;
+
 /// `tensor` in memory as `like`, of the same sizes: a copy only where they differ.
 torch::Tensor lying_like(const torch::Tensor& like, const torch::Tensor& tensor);
 
@@ -70,9 +72,10 @@ class Device {
   /// `to` <- factor * `from`, tensors of equal sizes; by flush() at the latest.
   virtual void copy_scaled(const torch::Tensor& to, const torch::Tensor& from, float factor) = 0;
   virtual void flush() {}
-  /// One update of all pieces; `step` counts from 1.
+  /// One update of all pieces; `step` counts from 1. With a loss scale, which only a GPU takes, the
+  /// update is left out where that says so, and numbered as that says.
   virtual void update(const Optimizer& optimizer, const std::vector<UpdatePiece>& pieces,
-                      int64_t step) = 0;
+                      int64_t step, const LossScale* loss_scale = nullptr) = 0;
 
   virtual std::unique_ptr<MemoryWatch> watch_memory() = 0;
   /// Gives freed memory back that is kept for later.

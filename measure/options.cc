@@ -22,11 +22,12 @@ CLI::Validator positive() {
   return CLI::Validator(complaint, "POSITIVE");
 }
 
-/// The texts behind options that are not plain numbers or names.
+/// What is behind options that are not plain numbers or names.
 struct Texts {
   std::string models, batches, local_batches, world_sizes,
       strategies = "ddp", budget = "5m", timeout = "60s", memory, collectives, bucket = "25MiB",
       first_bucket = "1MiB", compute = "real";
+  bool channels_last = false;
 };
 
 std::string collective_names() {
@@ -69,8 +70,12 @@ void add_common(CLI::App& app, MeasureOptions& options, Texts& texts,
       ->capture_default_str();
   app.add_option("--optimizer", options.optimizer, "sgd (momentum 0.9), adam, adamw")
       ->capture_default_str();
-  app.add_option("--precision", options.precision, "float32, bfloat16 (autocast)")
+  app.add_option(
+         "--precision", options.precision,
+         "float32, bfloat16 (autocast); on GPUs tf32 and float16 (autocast, scaled loss) too")
       ->capture_default_str();
+  app.add_flag("--channels-last", texts.channels_last,
+               "images with the channels of a pixel side by side in memory");
   app.add_option("--input", options.input, "CxHxW, or tokens (default: the model's own)");
   app.add_option("--threads", options.threads, "per rank")
       ->check(positive())
@@ -138,7 +143,9 @@ void read_texts(const Texts& texts, MeasureOptions& options) {
                      .cap_bytes = bytes("--bucket", texts.bucket)};
   options.collectives = parse_option("--collectives", texts.collectives, parse_collectives);
   for (const std::string& strategy : options.strategies) find_strategy(strategy);
-  find_precision(options.precision);
+  Precision precision = find_precision(options.precision);
+  precision.channels_last |= texts.channels_last;
+  options.precision = precision.name();
   Optimizer::named(options.optimizer);
   if (!options.batches.empty() && !options.local_batches.empty()) {
     throw UsageError("--batch and --local-batch both say the batch; give one of them");

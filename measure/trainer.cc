@@ -34,14 +34,24 @@ Trainer::Trainer(const Workload& workload, const TrainerOptions& options)
       parameters_(trainable_parameters(*network_)),
       options_(options),
       device_(*options.device) {
+  require_numbers(options.precision, device_.where().type());
   network_->to(device_.where());
+  prepare(*network_, options.precision);
   network_->train();
+  if (options.precision.numbers == Numbers::kFloat16) {
+    loss_scale_ = std::make_unique<LossScale>(device_.where());
+  }
   StrategyOptions strategy{.buckets = options.buckets,
                            .optimizer = options.optimizer,
                            .device = options.device,
+                           .loss_scale = loss_scale_.get(),
                            .devices = options.devices};
   strategy.share_weights = options.recordings.empty();
-  strategy.replica = [workload, seed = options.seed] { return build_network(workload, seed); };
+  strategy.replica = [workload, seed = options.seed, precision = options.precision] {
+    std::shared_ptr<NeuralNetwork> network = build_network(workload, seed);
+    prepare(*network, precision);
+    return network;
+  };
   strategy_ = find_strategy(options.strategy).make(parameters_, strategy);
   if (!options.recordings.empty()) {
     if (!device_.where().is_cpu()) {
@@ -57,6 +67,12 @@ void Trainer::attach(Communicator& group) {
   if (group.size() == 1 || rehearsal_) return;
   for (const torch::Tensor& b : network_->buffers()) share(group, b);
   group.broadcast(std::as_writable_bytes(std::span(&steps_, 1)), 0);
+}
+
+Batch Trainer::load(const Dataset& data, const std::vector<int64_t>& indices) {
+  Batch batch = device_.load(data, indices);
+  batch.inputs = prepared(batch.inputs, options_.precision);
+  return batch;
 }
 
 /// What accumulation cuts a step's samples into.
@@ -79,7 +95,7 @@ void Trainer::micro_step(const Dataset& data, const std::vector<int64_t>& indice
   if (rehearsal_) {
     rehearsal_->load(static_cast<int64_t>(indices.size()));
   } else {
-    batch = device_.load(data, indices);
+    batch = load(data, indices);
   }
   marks.loaded = device_.mark();
   torch::Tensor loss =
@@ -92,7 +108,7 @@ void Trainer::micro_step(const Dataset& data, const std::vector<int64_t>& indice
     progress.backward_started = true;
   }
   if (share < 1) loss = loss * share;
-  loss.backward();
+  (loss_scale_ == nullptr ? loss : loss_scale_->scaled(loss)).backward();
   if (rehearsal_) rehearsal_->finish_backward();
   marks.backward = device_.mark();
   progress.micro_steps.push_back(std::move(marks));
@@ -110,6 +126,7 @@ void Trainer::run_step(const Dataset& data, const std::vector<int64_t>& indices,
   strategy_->finish_backward();
   progress.averaged = device_.mark();
   strategy_->update(steps_ + 1);
+  if (loss_scale_ != nullptr) loss_scale_->adapt();
   progress.updated = device_.mark();
   progress.loss = device_.to_host(progress.loss);
 }
@@ -120,6 +137,7 @@ void Trainer::complete_failed_step(const Progress& progress) {
   if (!progress.backward_started) strategy_->start_backward(device_.mark());
   strategy_->finish_backward();
   strategy_->update(steps_);
+  if (loss_scale_ != nullptr) loss_scale_->adapt();
   device_.settle();
   device_.empty_cache();
 }
@@ -192,7 +210,7 @@ double Trainer::evaluate(const Dataset& data) {
   for (int64_t at = first; at < last; at += kEvaluationBatch) {
     std::vector<int64_t> indices;
     for (int64_t i = at; i < std::min(at + kEvaluationBatch, last); ++i) indices.push_back(i);
-    const Batch batch = device_.load(data, indices);
+    const Batch batch = load(data, indices);
     correct += accuracy(forward_in(options_.precision, *network_, batch.inputs), batch.targets) *
                static_cast<double>(indices.size());
   }
@@ -221,6 +239,9 @@ void Trainer::save(const std::string& path, const std::string& note) {
   for (size_t i = 0; i < buffers.size(); ++i) {
     archive.write("buffer." + std::to_string(i), buffers[i], true);
   }
+  if (loss_scale_ != nullptr) {
+    archive.write("loss_scale", c10::IValue(loss_scale_->state()));
+  }
   archive.save_to(path);
 }
 
@@ -248,6 +269,12 @@ std::string Trainer::load(const std::string& path) {
       torch::Tensor from;
       archive.read("buffer." + std::to_string(i), from, true);
       buffers[i].copy_(from);
+    }
+    if (loss_scale_ != nullptr) {
+      c10::IValue saved;
+      archive.read("loss_scale", saved);
+      const std::vector<torch::Tensor> from = saved.toTensorVector(), to = loss_scale_->state();
+      for (size_t i = 0; i < to.size(); ++i) torch::Tensor(to[i]).copy_(from.at(i));
     }
     steps_ = steps.toInt();
     return note.toStringRef();

@@ -36,7 +36,7 @@ struct TrainerOptions {
   Optimizer optimizer;
   BucketLimits buckets;
   int accumulation = 1;  ///< micro-steps that a step's samples are cut into
-  Precision precision = Precision::kFloat32;
+  Precision precision;
   std::vector<std::vector<int>> devices;  ///< see StrategyOptions
   Recordings recordings;  ///< steps to wait for in place of computing; empty: compute
 };
@@ -84,6 +84,7 @@ class Trainer {
 
  private:
   struct Progress;
+  Batch load(const Dataset& data, const std::vector<int64_t>& indices);
   std::vector<std::vector<int64_t>> micro_steps(const std::vector<int64_t>& indices) const;
   void run_step(const Dataset& data, const std::vector<int64_t>& indices, Progress& progress);
   void micro_step(const Dataset& data, const std::vector<int64_t>& indices, double share, bool last,
@@ -96,6 +97,7 @@ class Trainer {
   std::vector<torch::Tensor> parameters_;
   TrainerOptions options_;
   Device& device_;
+  std::unique_ptr<LossScale> loss_scale_;
   std::unique_ptr<Strategy> strategy_;
   std::unique_ptr<Rehearsal> rehearsal_;
   Communicator* group_ = nullptr;

@@ -16,6 +16,7 @@
 
 #include "measure/cuda/check.h"
 #include "measure/cuda/cuda_clock.h"
+#include "measure/loss_scale.h"
 #include "model/error.h"
 
 namespace forerun {
@@ -131,9 +132,9 @@ class CudaDevice : public Device {
     to_.clear();
     from_.clear();
   }
-  void update(const Optimizer& optimizer, const std::vector<UpdatePiece>& pieces,
-              int64_t step) override {
-    fused_update(optimizer, pieces, step);
+  void update(const Optimizer& optimizer, const std::vector<UpdatePiece>& pieces, int64_t step,
+              const LossScale* loss_scale) override {
+    fused_update(optimizer, pieces, step, loss_scale);
   }
 
   std::unique_ptr<MemoryWatch> watch_memory() override {
@@ -180,8 +181,8 @@ std::unique_ptr<Device> make_cuda_device(int index) {
 
 cudaStream_t current_cuda_stream() { return c10::cuda::getCurrentCUDAStream(); }
 
-void fused_update(const Optimizer& optimizer, const std::vector<UpdatePiece>& pieces,
-                  int64_t step) {
+void fused_update(const Optimizer& optimizer, const std::vector<UpdatePiece>& pieces, int64_t step,
+                  const LossScale* loss_scale) {
   if (pieces.empty()) return;
   const torch::NoGradGuard no_grad;
   // The kernels want alike shapes, and need no more than that both lie alike in memory.
@@ -195,22 +196,26 @@ void fused_update(const Optimizer& optimizer, const std::vector<UpdatePiece>& pi
     first.push_back(piece.state[0]);
     if (optimizer.state_copies() > 1) second.push_back(piece.state[1]);
   }
+  std::optional<torch::Tensor> overflow;
+  if (loss_scale != nullptr) overflow = loss_scale->overflow();
   if (optimizer.kind == OptimizerKind::kSgd) {
     at::_fused_sgd_(weights, gradients, first, /*weight_decay=*/0, optimizer.momentum,
                     optimizer.learning_rate, /*dampening=*/0, /*nesterov=*/false,
-                    /*maximize=*/false, /*is_first_step=*/false);
+                    /*maximize=*/false, /*is_first_step=*/false, {}, overflow);
     return;
   }
-  const std::vector<torch::Tensor> steps(
-      pieces.size(), torch::full({}, step, weights.front().options().dtype(torch::kFloat32)));
+  const torch::Tensor number = loss_scale != nullptr
+                                   ? loss_scale->update_number()
+                                   : torch::full({}, step, weights.front().options());
+  const std::vector<torch::Tensor> numbers(pieces.size(), number);
   if (optimizer.kind == OptimizerKind::kAdamW) {
-    at::_fused_adamw_(weights, gradients, first, second, {}, steps, optimizer.learning_rate,
+    at::_fused_adamw_(weights, gradients, first, second, {}, numbers, optimizer.learning_rate,
                       optimizer.beta1, optimizer.beta2, optimizer.weight_decay, optimizer.epsilon,
-                      /*amsgrad=*/false, /*maximize=*/false);
+                      /*amsgrad=*/false, /*maximize=*/false, {}, overflow);
   } else {
-    at::_fused_adam_(weights, gradients, first, second, {}, steps, optimizer.learning_rate,
+    at::_fused_adam_(weights, gradients, first, second, {}, numbers, optimizer.learning_rate,
                      optimizer.beta1, optimizer.beta2, /*weight_decay=*/0, optimizer.epsilon,
-                     /*amsgrad=*/false, /*maximize=*/false);
+                     /*amsgrad=*/false, /*maximize=*/false, {}, overflow);
   }
 }
 

@@ -19,6 +19,7 @@ std::unique_ptr<Device> make_cuda_device(int index);
 cudaStream_t current_cuda_stream();
 
 /// Device::update() by LibTorch's fused kernels: one pass over all pieces.
-void fused_update(const Optimizer& optimizer, const std::vector<UpdatePiece>& pieces, int64_t step);
+void fused_update(const Optimizer& optimizer, const std::vector<UpdatePiece>& pieces, int64_t step,
+                  const LossScale* loss_scale = nullptr);
 
 }  // namespace forerun

@@ -35,6 +35,7 @@ BucketedStrategy::BucketedStrategy(Parameters parameters, const StrategyOptions&
     : parameters_(std::move(parameters)),
       limits_(options.buckets),
       device_(*options.device),
+      loss_scale_(options.loss_scale),
       share_weights_(options.share_weights),
       optimizer_(options.optimizer) {
   for (const torch::Tensor& p : parameters_) sizes_.push_back(p.numel() * sizeof(float));
@@ -111,7 +112,8 @@ void BucketedStrategy::update_buckets(int64_t step) {
   for (const Bucket& bucket : buckets_) {
     pieces.push_back({bucket.weights, bucket.gradients, bucket.state});
   }
-  device_.update(optimizer_, pieces, step);
+  if (loss_scale_ != nullptr) loss_scale_->unscale(pieces);
+  device_.update(optimizer_, pieces, step, loss_scale_);
 }
 
 void BucketedStrategy::send(Bucket& bucket, Communicator& group, Collective collective,

@@ -68,6 +68,7 @@ class BucketedStrategy : public Strategy {
             Reduction reduction = Reduction::kSum);
   Communicator& group() { return *group_; }
   Device& device() const { return device_; }
+  LossScale* loss_scale() const { return loss_scale_; }
   const Optimizer& optimizer() const { return optimizer_; }
   std::vector<Bucket>& all_buckets() { return buckets_; }
   /// Moves weights and state into buckets by order_, each padded to a multiple of `alignment`
@@ -96,6 +97,7 @@ class BucketedStrategy : public Strategy {
   std::vector<size_t> sizes_;  // bytes
   BucketLimits limits_;
   Device& device_;
+  LossScale* loss_scale_;
   bool share_weights_;
   Optimizer optimizer_;
   std::vector<Accumulator> accumulators_;

@@ -62,7 +62,7 @@ class DataParallel : public Strategy {
   }
 
   torch::Tensor forward(NeuralNetwork& network, const torch::Tensor& inputs,
-                        Precision precision) override {
+                        const Precision& precision) override {
     if (threads_.size() == 1) return forward_in(precision, network, inputs);
     if (!in_step_) begin_step();
     replicas_[0].buffers = network.buffers();
@@ -186,12 +186,13 @@ class DataParallel : public Strategy {
         const torch::Tensor& sum = replicas_[0].parameters[i].grad();
         if (!sum.defined()) continue;
         const int64_t first = sum.numel() * d / devices, last = sum.numel() * (d + 1) / devices;
-        torch::Tensor part = sum.view(-1).narrow(0, first, last - first);
+        const auto part_of = [&](const torch::Tensor& t) {  // in the order of memory
+          return t.as_strided({last - first}, {1}, t.storage_offset() + first);
+        };
+        torch::Tensor part = part_of(sum);
         for (size_t other = 1; other < replicas_.size(); ++other) {
           const torch::Tensor& gradient = replicas_[other].parameters[i].grad();
-          if (gradient.defined()) {
-            part.add_(gradient.reshape(-1).narrow(0, first, last - first));
-          }
+          if (gradient.defined()) part.add_(part_of(lying_like(sum, gradient)));
         }
       }
     });

@@ -11,7 +11,8 @@ class Serial : public Strategy {
   Serial(Parameters parameters, const StrategyOptions& options)
       : parameters_(std::move(parameters)),
         optimizer_(options.optimizer),
-        device_(*options.device) {
+        device_(*options.device),
+        loss_scale_(options.loss_scale) {
     for (const torch::Tensor& p : parameters_) {
       states_.push_back(torch::zeros({optimizer_.state_copies(), p.numel()}, device_.where()));
     }
@@ -34,7 +35,8 @@ class Serial : public Strategy {
       pieces.push_back({parameters_[i], lying_like(parameters_[i], gradient), states_[i]});
       gradient = torch::Tensor();  // the next backward moves its own in, without adding
     }
-    device_.update(optimizer_, pieces, step);
+    if (loss_scale_ != nullptr) loss_scale_->unscale(pieces);
+    device_.update(optimizer_, pieces, step, loss_scale_);
   }
 
   std::vector<BucketTrace> buckets() const override { return {}; }
@@ -50,6 +52,7 @@ class Serial : public Strategy {
   std::vector<torch::Tensor> states_;
   Optimizer optimizer_;
   Device& device_;
+  LossScale* loss_scale_;
 };
 
 }  // namespace

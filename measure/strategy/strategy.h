@@ -12,6 +12,7 @@
 #include "measure/buckets.h"
 #include "measure/collective.h"
 #include "measure/device.h"
+#include "measure/loss_scale.h"
 #include "measure/optimizer.h"
 #include "measure/precision.h"
 #include "measure/zoo/network.h"
@@ -40,6 +41,8 @@ struct StrategyOptions {
   Optimizer optimizer;
   /// Where the parameters are.
   Device* device = &cpu_device();
+  /// What the loss was multiplied with; nullptr: with nothing.
+  LossScale* loss_scale = nullptr;
   /// For strategies that drive several devices from one process: the CPUs of each.
   std::vector<std::vector<int>> devices;
   /// Makes another network like the one in training.
@@ -61,7 +64,7 @@ class Strategy {
   virtual void attach(Communicator& group) = 0;
   /// The network's outputs for this rank's `inputs`.
   virtual torch::Tensor forward(NeuralNetwork& network, const torch::Tensor& inputs,
-                                Precision precision) {
+                                const Precision& precision) {
     return forward_in(precision, network, inputs);
   }
   /// Whether communication of the coming steps waits for the end of backward: then neither

@@ -56,18 +56,31 @@ class Zero1 : public BucketedStrategy {
   }
 
   void update_buckets(int64_t step) override {
-    for (Bucket& bucket : all_buckets()) {
+    std::vector<UpdatePiece> parts;
+    for (const Bucket& bucket : all_buckets()) {
       const int64_t part = bucket.weights.numel() / shards_;
-      device().update(optimizer(),
-                      {{bucket.weights.narrow(0, rank_ * part, part),
-                        bucket.gradients.narrow(0, 0, part), bucket.state}},
-                      step);
+      parts.push_back({bucket.weights.narrow(0, rank_ * part, part),
+                       bucket.gradients.narrow(0, 0, part), bucket.state});
+    }
+    if (loss_scale() != nullptr) unscale(parts);
+    for (size_t b = 0; b < parts.size(); ++b) {
+      device().update(optimizer(), {parts[b]}, step, loss_scale());
+      Bucket& bucket = all_buckets()[b];
       if (shards_ > 1) send(bucket, group(), Collective::kAllGather, floats_of(bucket.weights));
     }
     if (shards_ == 1) return;
     updated_ = device().mark();
     for (Bucket& bucket : all_buckets()) bucket.sent.back().pending->wait();
     arrived_ = device().mark();
+  }
+
+  /// A rank sees its own part of the gradients only: an overflow anywhere is everyone's.
+  void unscale(const std::vector<UpdatePiece>& parts) {
+    loss_scale()->unscale(parts);
+    if (shards_ == 1) return;
+    torch::Tensor& overflow = loss_scale()->overflow();
+    group().start(Collective::kAllreduce, floats_of(overflow))->wait();
+    overflow.clamp_max_(1);
   }
 
   torch::Tensor whole_state(Bucket& bucket) override {

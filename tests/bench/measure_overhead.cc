@@ -33,7 +33,7 @@ class BareTraining {
   void step(const Dataset& data, const std::vector<int64_t>& indices) {
     const Batch batch = data.get(indices);
     torch::Tensor loss = cross_entropy(
-        strategy_->forward(*network_, batch.inputs, Precision::kFloat32), batch.targets);
+        strategy_->forward(*network_, batch.inputs, Precision{}), batch.targets);
     strategy_->start_backward({});
     loss.backward();
     loss.item<float>();

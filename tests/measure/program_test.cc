@@ -102,7 +102,7 @@ TEST(Measure, RefusesBadInputBeforeItStarts) {
       {{"--model", "resnet81"}, 2, "resnet18"},
       {{"--batch", "3", "--world-sizes", "1,2", "--oversubscribe"}, 2, "take 2 or 4"},
       {{"--batch", "1", "--world-sizes", "2", "--oversubscribe"}, 2, "take 2"},
-      {{"--precision", "bf16"}, 2, "float32 or bfloat16"},
+      {{"--precision", "bf16"}, 2, "there are float32 and bfloat16"},
       {{"--strategy", "dpd"}, 2, "did you mean ddp?"},
       {{"--batch", "8", "--local-batch", "4"}, 2, "give one of them"},
       {{"--no-such-option"}, 2, "--no-such-option"},

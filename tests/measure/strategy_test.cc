@@ -3,51 +3,12 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
-#include "measure/clock.h"
+#include "measure/trainer.h"
+#include "tests/measure/equal_peers.h"
 #include "tests/support.h"
 
 namespace forerun {
 namespace {
-
-/// A group whose other members always hold what we hold: a sum is size times our value. Keeps what
-/// was asked of it.
-class EqualPeers : public Communicator {
- public:
-  explicit EqualPeers(int size) : size_(size) {}
-
-  int rank() const override { return 0; }
-  int size() const override { return size_; }
-  std::string transport() const override { return "none"; }
-  void broadcast(std::span<std::byte>, int) override {}
-  void barrier() override {}
-  void park() override {}
-  std::vector<std::string> gather(const std::string& message, int) override {
-    return std::vector<std::string>(size_, message);
-  }
-  std::unique_ptr<Communicator> split(int) override { return nullptr; }
-  [[noreturn]] void abort(int) override { std::abort(); }
-
-  std::vector<size_t> counts;  ///< floats of each all-reduce
-
- private:
-  void run_here(Collective collective, std::span<float> buffer, int) override {
-    if (collective != Collective::kAllreduce) std::abort();  // equal peers cannot play it
-    for (float& x : buffer) x *= static_cast<float>(size_);
-    counts.push_back(buffer.size());
-  }
-  std::unique_ptr<PendingCollective> start_behind(Collective collective, std::span<float> buffer,
-                                                  int root, Reduction) override {
-    run_here(collective, buffer, root);
-    return std::make_unique<Done>();
-  }
-
-  struct Done : PendingCollective {
-    void wait() override {}
-    double started_s() const override { return 1; }
-    double ended_s() const override { return 2; }
-  };
-  int size_;
-};
 
 /// Three layers; the middle one's parameters are registered first, so that the order in which
 /// gradients come is not the reverse of registration.
@@ -136,6 +97,68 @@ TEST(Serial, TrainsLikeTorch) {
   train(net, *strategy);
   expect_equal(net.parameters(), trained_by_torch(kSgd));
   EXPECT_TRUE(alone.counts.empty());
+}
+
+/// Weights after a few steps in a group of equal peers. Without batch normalization, which would
+/// turn rounding of so few samples into differences.
+std::vector<torch::Tensor> trained(const std::string& strategy, const std::string& precision) {
+  const Workload workload = find_workload("mnist-cnn", "1x12x12");
+  SyntheticData description{.shape = workload.input, .size = 64};
+  const auto data = make_synthetic(description);
+  TrainerOptions options;
+  options.strategy = strategy;
+  options.precision = find_precision(precision);
+  if (strategy == "dataparallel") options.devices.resize(2);
+  Trainer trainer(workload, options);
+  EqualPeers group(strategy == "ddp" ? 2 : 1);
+  trainer.attach(group);
+  for (int64_t step = 0; step < 3; ++step) {
+    trainer.step(*data, {4 * step, 4 * step + 1, 4 * step + 2, 4 * step + 3});
+  }
+  return trainer.parameters();
+}
+
+class ChannelsLast : public testing::TestWithParam<std::string> {};
+
+TEST_P(ChannelsLast, TrainsTheSameInAnotherLayout) {
+  const auto here = trained(GetParam(), "float32");
+  const auto there = trained(GetParam(), "float32+channels-last");
+  ASSERT_EQ(here.size(), there.size());
+  const torch::Tensor &one = here.at(2), &other = there.at(2);  // of the second convolution
+  EXPECT_FALSE(one.is_contiguous(at::MemoryFormat::ChannelsLast));
+  EXPECT_TRUE(other.is_contiguous(at::MemoryFormat::ChannelsLast));
+  for (size_t i = 0; i < here.size(); ++i) {
+    EXPECT_TRUE(torch::allclose(here[i], there[i], 1e-4, 1e-6))
+        << "parameter " << i << " is off by " << (here[i] - there[i]).abs().max().item<float>();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Strategies, ChannelsLast, testing::Values("serial", "ddp", "dataparallel"),
+                         [](const auto& tested) { return tested.param; });
+
+TEST(CpuDevice, CopiesIntoTheLayoutOfTheTarget) {
+  const torch::Tensor from = torch::arange(24, torch::kFloat32).view({2, 3, 2, 2});
+  torch::Tensor to = torch::empty_like(from.contiguous(at::MemoryFormat::ChannelsLast));
+  cpu_device().copy_scaled(to, from, 0.5f);
+  EXPECT_TRUE(torch::equal(to, from * 0.5));
+  EXPECT_EQ(to.data_ptr<float>()[1], 2);  // the second channel of the first pixel: 0.5 x 4
+}
+
+TEST(Precision, IsNamedWithItsLayout) {
+  for (const char* name : {"float32", "tf32", "bfloat16+channels-last", "float16"}) {
+    EXPECT_EQ(find_precision(name).name(), name);
+  }
+  EXPECT_THROW(find_precision("float64"), UsageError);
+}
+
+TEST(Precision, CpusRefuseWhatGpusHave) {
+  TrainerOptions options;
+  for (const char* name : {"tf32", "float16+channels-last"}) {
+    options.precision = find_precision(name);
+    EXPECT_EQ(
+        error_of([&] { Trainer(find_workload("mnist-cnn"), options); }),
+        std::string("--precision ") + name + ": CPUs train in float32 or bfloat16 (autocast)");
+  }
 }
 
 TEST(Serial, RefusesManyRanks) {
