@@ -10,6 +10,7 @@
 #include <numeric>
 
 #include "measure/data/dataset.h"
+#include "measure/trainer.h"
 #include "measure/zoo/zoo.h"
 
 namespace {
@@ -49,7 +50,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
-    torch::set_num_threads(std::atoi(argv[5]));
+    forerun::set_up_compute(std::atoi(argv[5]));  // as `measure` trains
     run(forerun::find_workload(argv[1], argv[2], std::atoi(argv[3])), std::atoi(argv[4]),
         std::atoi(argv[6]));
   } catch (const std::exception& error) {
