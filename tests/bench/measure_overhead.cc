@@ -32,8 +32,8 @@ class BareTraining {
   }
   void step(const Dataset& data, const std::vector<int64_t>& indices) {
     const Batch batch = data.get(indices);
-    torch::Tensor loss = cross_entropy(
-        strategy_->forward(*network_, batch.inputs, Precision{}), batch.targets);
+    torch::Tensor loss =
+        cross_entropy(strategy_->forward(*network_, batch.inputs, Precision{}), batch.targets);
     strategy_->start_backward({});
     loss.backward();
     loss.item<float>();
