@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "measure/clock.h"
 #include "model/error.h"
 
 namespace forerun {
@@ -23,6 +24,16 @@ void Communicator::count(Collective collective, std::span<const float> buffer) {
   Traffic& traffic = traffic_[static_cast<size_t>(collective)];
   ++traffic.calls;
   traffic.bytes += static_cast<double>(buffer.size_bytes());
+}
+
+double Communicator::timed_here(Collective collective, std::span<float> buffer, int root) {
+  const double start_s = clock_now();
+  run_here(collective, buffer, root);
+  return clock_now() - start_s;
+}
+
+std::shared_ptr<float[]> Communicator::memory(size_t floats) {
+  return std::shared_ptr<float[]>(new float[floats]());
 }
 
 std::string Communicator::broadcast_text(std::string text) {

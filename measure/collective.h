@@ -58,6 +58,11 @@ class Communicator {
     count(collective, buffer);
     run_here(collective, buffer, root);
   }
+  /// The same, and its seconds: of the device, where the data is on one.
+  double timed_run(Collective collective, std::span<float> buffer, int root = 0) {
+    count(collective, buffer);
+    return timed_here(collective, buffer, root);
+  }
   /// The same, returning at once. Collectives of a process run one after the other in the order of
   /// these calls, whatever communicator they are of. `buffer` must live until wait() returned.
   std::unique_ptr<PendingCollective> start(Collective collective, std::span<float> buffer,
@@ -73,6 +78,9 @@ class Communicator {
   const Traffic& traffic(Collective collective) const {
     return traffic_[static_cast<size_t>(collective)];
   }
+
+  /// Zeros, where collectives of this communicator take them: memory of the host, or of a device.
+  virtual std::shared_ptr<float[]> memory(size_t floats);
 
   /// The node that this rank is on: any number, equal where ranks share memory.
   int node() const { return node_; }
@@ -98,6 +106,7 @@ class Communicator {
 
  private:
   virtual void run_here(Collective collective, std::span<float> buffer, int root) = 0;
+  virtual double timed_here(Collective collective, std::span<float> buffer, int root);
   virtual std::unique_ptr<PendingCollective> start_behind(Collective collective,
                                                           std::span<float> buffer, int root,
                                                           Reduction reduction) = 0;

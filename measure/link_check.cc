@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "measure/clock.h"
 #include "model/io/command_line.h"
 
 namespace forerun {
@@ -30,13 +29,13 @@ int pair_in_round(int host, int hosts, int round) {
 }
 
 std::vector<double> exchange(Job& job, Communicator& pair, double size_bytes, int repetitions) {
-  std::vector<float> buffer(static_cast<size_t>(size_bytes / sizeof(float)), 1.0f);
+  const auto count = static_cast<size_t>(size_bytes / sizeof(float));
+  const std::shared_ptr<float[]> buffer = pair.memory(count);
   std::vector<double> times;
   for (int i = 0; i <= repetitions; ++i) {
     pair.barrier();
-    const double start = clock_now();
-    pair.allreduce(buffer);
-    if (i > 0) times.push_back(clock_now() - start);  // the first one connects
+    const double took_s = pair.timed_run(Collective::kAllreduce, {buffer.get(), count});
+    if (i > 0) times.push_back(took_s);  // the first one connects
     job.watchdog.progress();
   }
   return times;

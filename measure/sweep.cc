@@ -38,18 +38,25 @@ double typical(const SweepPoint& point) {
   return point.samples_s.empty() ? 0 : median_interval(point.samples_s).median;
 }
 
+/// Memory that grows to the largest size asked for: its sums stay 0.
+struct Buffer {
+  std::shared_ptr<float[]> data;
+  size_t size = 0;
+};
+
 /// Repetitions on this rank; the first of a turn warms up and is dropped.
-std::vector<double> time_collective(Communicator& group, std::vector<float>& buffer,
-                                    const Turn& turn, Watchdog& watchdog) {
+std::vector<double> time_collective(Communicator& group, Buffer& buffer, const Turn& turn,
+                                    Watchdog& watchdog) {
   const auto count = static_cast<size_t>(turn.size_bytes / sizeof(float));
-  if (buffer.size() < count) buffer.assign(count, 1.0f);
-  std::fill_n(buffer.begin(), count, 1.0f);  // sums would overflow in the end
+  if (buffer.size < count) {
+    buffer.data.reset();  // before the larger one comes: both may not fit
+    buffer = {group.memory(count), count};
+  }
   std::vector<double> times;
   for (int i = 0; i <= turn.repetitions; ++i) {
     group.barrier();
-    const double start = clock_now();
-    group.run(turn.collective, {buffer.data(), count});
-    if (i > 0) times.push_back(clock_now() - start);
+    const double took_s = group.timed_run(turn.collective, {buffer.data.get(), count});
+    if (i > 0) times.push_back(took_s);
     watchdog.progress();
   }
   return times;
@@ -213,7 +220,7 @@ void sweep(Job& job, const SweepGroups& sweep_groups, const SweepOptions& option
   if (groups.empty()) return;
   std::unique_ptr<Rota> rota;
   if (job.leads()) rota = std::make_unique<Rota>(job, groups, options, points);
-  std::vector<float> buffer;
+  Buffer buffer;
   while (true) {
     Turn turn;
     if (job.leads() && !stop_requested()) turn = rota->next();
