@@ -262,16 +262,18 @@ const WorkloadProfile* Profile::find(const std::string& model) const {
 Json to_json(const Machine& machine) {
   Json hosts = Json::array();
   for (const Host& host : machine.hosts) hosts.push_back(to_json(host));
-  return {{"fingerprint", machine.fingerprint},
-          {"device", machine.device},
-          {"max_ranks", machine.max_ranks},
-          {"threads_per_rank", machine.threads_per_rank},
-          {"memory_per_rank_bytes", machine.memory_per_rank_bytes},
-          {"label", machine.label},
-          {"launch_line", machine.launch_line},
-          {"clock", machine.clock},
-          {"hosts", hosts},
-          {"libraries", machine.libraries}};
+  Json out = {{"fingerprint", machine.fingerprint},
+              {"device", machine.device},
+              {"max_ranks", machine.max_ranks},
+              {"threads_per_rank", machine.threads_per_rank},
+              {"memory_per_rank_bytes", machine.memory_per_rank_bytes},
+              {"label", machine.label},
+              {"launch_line", machine.launch_line},
+              {"clock", machine.clock},
+              {"hosts", hosts},
+              {"libraries", machine.libraries}};
+  if (!machine.nccl.empty()) out["nccl"] = to_json(machine.nccl);
+  return out;
 }
 
 Machine read_machine(const JsonReader& in) {
@@ -289,6 +291,7 @@ Machine read_machine(const JsonReader& in) {
   for (const auto& [name, version] : libraries.node().items()) {
     machine.libraries[name] = libraries.at(name).text();
   }
+  if (in.has("nccl")) machine.nccl = nccl_report(in.at("nccl"));
   return machine;
 }
 

@@ -10,6 +10,7 @@
 
 #include "model/configuration.h"
 #include "model/io/json_reader.h"
+#include "model/io/nccl_log.h"
 #include "model/repeatability.h"
 #include "model/units.h"
 
@@ -39,7 +40,8 @@ struct Machine {
   std::string clock;  ///< source of the timestamps
   std::vector<Host> hosts;
   std::map<std::string, std::string>
-      libraries;  ///< `libtorch`, `mpi`, `blas`, ... to version and path
+      libraries;    ///< `libtorch`, `mpi`, `blas`, ... to version and path
+  NcclReport nccl;  ///< empty where NCCL was not used
 };
 
 /// Transfer times of one collective at one size: per repetition, the minimum over ranks (a

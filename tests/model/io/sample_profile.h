@@ -59,7 +59,11 @@ inline Profile sample_profile() {
                      .launch_line = "mpirun -n 12 measure",
                      .clock = "CLOCK_MONOTONIC",
                      .hosts = {{"a", "Sample 9000", 12, 2, 24e9, 32e6}},
-                     .libraries = {{"libtorch", "1.13.1 /usr/lib"}, {"blas", "OpenBLAS"}}};
+                     .libraries = {{"libtorch", "1.13.1 /usr/lib"}, {"blas", "OpenBLAS"}},
+                     .nccl = {.version = "2.28.9+cuda13.0",
+                              .channels = 24,
+                              .transports = {"P2P/CUMEM", "NET/IB/GDRDMA"},
+                              .choices = {{"AllReduce", "RING", "SIMPLE", 24, 1048576, 26214400}}}};
   profile.network = {{.collective = "allreduce",
                       .transport = "mpi",
                       .placement = Placement({12}),
