@@ -1,4 +1,4 @@
-# forerun::cuda and forerun::nccl: the CUDA runtime and NCCL that LibTorch loads, or of the same
+# forerun::cuda: the CUDA runtime and NCCL that LibTorch loads, or of the same
 # version. Looked for, in this order, in
 #   -DCUDAToolkit_ROOT=DIR, -DNCCL_ROOT=DIR   a folder with include/ and lib/
 #   the NVIDIA packages beside torch in its site-packages: LibTorch's own run path
@@ -81,12 +81,9 @@ if(FORERUN_TORCH_NCCL AND NOT FORERUN_TORCH_NCCL MATCHES "^${nccl_series}[.]")
     "(pip install nvidia-nccl-cu${torch_CUDA_MAJOR}==${FORERUN_TORCH_NCCL} brings it)")
 endif()
 
-add_library(forerun_cuda_runtime INTERFACE)
-add_library(forerun::cuda ALIAS forerun_cuda_runtime)
-target_include_directories(forerun_cuda_runtime SYSTEM INTERFACE ${cuda_HEADERS})
-target_link_libraries(forerun_cuda_runtime INTERFACE ${cuda_LIBRARY})
-
-add_library(forerun_nccl INTERFACE)
-add_library(forerun::nccl ALIAS forerun_nccl)
-target_include_directories(forerun_nccl SYSTEM INTERFACE ${nccl_HEADERS})
-target_link_libraries(forerun_nccl INTERFACE ${nccl_LIBRARY} forerun::cuda)
+# Headers apart from libraries: tests link a stand-in.
+add_library(forerun_cuda_headers INTERFACE)
+target_include_directories(forerun_cuda_headers SYSTEM INTERFACE ${cuda_HEADERS} ${nccl_HEADERS})
+add_library(forerun_cuda_libraries INTERFACE)
+add_library(forerun::cuda ALIAS forerun_cuda_libraries)
+target_link_libraries(forerun_cuda_libraries INTERFACE forerun_cuda_headers ${nccl_LIBRARY} ${cuda_LIBRARY})

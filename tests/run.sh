@@ -8,13 +8,14 @@ usage() {
   cat <<'TEXT'
 usage: tests/run.sh [CHECK...]
 
-Without arguments all checks, in this order; each by its name runs alone:
+Without arguments all checks but cuda, in this order; each by its name runs alone:
   unit        the default preset, and its tests
   format      clang-format on our own files
   tidy        clang-tidy on our own files (checks in .clang-tidy)
   predict     the preset without LibTorch and MPI
   asan        tests under the address and undefined-behaviour sanitizers
   install     cmake --install, and a program that uses find_package(forerun)
+  cuda        the preset for GPUs: compiles and links, and runs what runs without a GPU
   quickstart  examples/quickstart.sh with a short budget, and what it left
   readme      the commands in README.md, on what the quickstart left
 The last line says how many passed and failed; exit 1 if one failed.
@@ -111,6 +112,35 @@ installed_programs_start() {
   [[ -s $work/prefix/share/forerun/schema/profile.schema.json ]]
 }
 
+# For GPUs, on a machine that may have none. Not optimized: nothing here is timed.
+cuda=build-cuda-check
+run_cuda() {
+  local torch
+  torch=$(cuda_torch)
+  check "a LibTorch with CUDA" test -n "$torch"
+  stand_in_for_missing "$torch/lib" "$work/missing"
+  local LD_LIBRARY_PATH=$work/missing:${LD_LIBRARY_PATH:-}
+  export LD_LIBRARY_PATH
+  check "cuda preset" cuda_builds "$torch"
+  check "NCCL's calls on a stand-in" "$cuda/bin/measure_cuda_test" --gtest_brief=1
+  check "start without MPI" "$cuda/bin/measure_store_test" --gtest_brief=1
+  check "measure starts" cuda_measure_starts
+}
+cuda_builds() {
+  run cmake --preset cuda -B "$cuda" -DForerun_TORCH_ROOT="$1" -DCMAKE_CXX_FLAGS_RELEASE=-O0 >&2 &&
+    run cmake --build "$cuda" --target measure measure_cuda_test measure_store_test >&2
+}
+# A wheel without NVIDIA's packages: libraries that no toolkit has (cuSPARSELt, NVSHMEM, cuFile) are
+# missing, and nothing that runs here calls them. Empty ones let the loader pass.
+stand_in_for_missing() {
+  mkdir -p "$2"
+  local library
+  for library in $(ldd "$1"/libtorch_cuda.so | awk '/not found/ { print $1 }' | sort -u); do
+    run gcc -shared -o "$2/$library" -Wl,-soname,"$library" -x c /dev/null
+  done
+}
+cuda_measure_starts() { "$cuda/bin/measure" models | grep -q '^resnet50 '; }
+
 # The quickstart runs where a newcomer would run it, and its store is kept for the README.
 store=$work/here/forerun
 run_quickstart() {
@@ -163,7 +193,7 @@ readme_command_works() {
 all=(unit format tidy predict asan install quickstart readme)
 case ${1:-} in -h | --help) usage; exit 0 ;; esac
 for name in "$@"; do
-  [[ " ${all[*]} " == *" $name "* ]] || { printf 'run.sh: no check "%s"\n\n' "$name" >&2; usage >&2; exit 2; }
+  [[ " ${all[*]} cuda " == *" $name "* ]] || { printf 'run.sh: no check "%s"\n\n' "$name" >&2; usage >&2; exit 2; }
 done
 (($# > 0)) || set -- "${all[@]}"
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cuda_runtime_api.h>
+#include <nccl.h>
 
 #include <string>
 
@@ -16,6 +17,22 @@ inline void check_cuda(cudaError_t code, const char* call, const char* file, int
               std::to_string(line) + ")");
 }
 
+/// What NCCL says, and where one finds more.
+inline std::string nccl_error_text(ncclResult_t code, ncclComm_t comm = nullptr) {
+  std::string text = ncclGetErrorString(code);
+  const char* last = ncclGetLastError(comm);
+  if (last != nullptr && *last != '\0') text += std::string(": ") + last;
+  return text;
+}
+
+/// The same of NCCL; ncclInProgress is no error.
+inline void check_nccl(ncclResult_t code, const char* call, const char* file, int line) {
+  if (code == ncclSuccess || code == ncclInProgress) return;
+  throw Error(std::string(call) + " failed: " + nccl_error_text(code) + " (" + file + ":" +
+              std::to_string(line) + ")");
+}
+
 }  // namespace forerun
 
 #define CUDA_CHECK(call) ::forerun::check_cuda((call), #call, __FILE__, __LINE__)
+#define NCCL_CHECK(call) ::forerun::check_nccl((call), #call, __FILE__, __LINE__)

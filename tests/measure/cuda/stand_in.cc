@@ -1,0 +1,227 @@
+#include "tests/measure/cuda/stand_in.h"
+
+#include <cstdint>
+#include <cstdlib>
+#include <set>
+#include <utility>
+
+namespace forerun {
+namespace {
+
+std::mutex g_mutex;
+StandIn g_stand_in;
+std::uintptr_t g_streams = 0, g_comms = 0, g_events = 0;
+std::map<cudaEvent_t, int> g_records;  ///< event to the number of its last record
+int g_record = 0;
+
+std::string of(cudaStream_t stream) {
+  return stream == kComputeStream
+             ? "compute"
+             : "stream " + std::to_string(reinterpret_cast<std::uintptr_t>(stream));
+}
+std::string of(ncclComm_t comm) {
+  return "comm " + std::to_string(reinterpret_cast<std::uintptr_t>(comm));
+}
+std::string of(cudaEvent_t event) { return "event " + std::to_string(g_records[event]); }
+
+template <class... Words>
+void note(const Words&... words) {
+  std::string line;
+  ((line += (line.empty() ? "" : " ") + std::string(words)), ...);
+  g_stand_in.log.push_back(line);
+}
+
+ncclResult_t started(ncclComm_t* comm) {
+  *comm = reinterpret_cast<ncclComm_t>(++g_comms);
+  return g_stand_in.starting > 0 ? ncclInProgress : ncclSuccess;
+}
+
+ncclResult_t collective(const char* name, const void* from, const void* to, size_t count,
+                        const std::string& how, ncclComm_t comm, cudaStream_t stream) {
+  const auto offset = static_cast<const float*>(to) - static_cast<const float*>(from);
+  note(name, std::to_string(count), how, "shift " + std::to_string(offset), of(comm), of(stream));
+  return ncclSuccess;
+}
+
+std::string of(ncclRedOp_t operation) { return operation == ncclAvg ? "avg" : "sum"; }
+
+}  // namespace
+
+std::vector<std::string> StandIn::take_log() { return std::exchange(log, {}); }
+
+LockedStandIn::LockedStandIn() : lock_(g_mutex) {}
+StandIn* LockedStandIn::operator->() const { return &g_stand_in; }
+
+}  // namespace forerun
+
+using namespace forerun;  // NOLINT: the functions below are C's
+
+extern "C" {
+
+const char* cudaGetErrorString(cudaError_t) { return "an error of the stand-in"; }
+cudaError_t cudaSetDevice(int) { return cudaSuccess; }
+cudaError_t cudaGetDevice(int* device) {
+  *device = 0;
+  return cudaSuccess;
+}
+cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
+  *least = 0;
+  *greatest = -5;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  *stream = reinterpret_cast<cudaStream_t>(++g_streams);
+  return cudaSuccess;
+}
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned flags, int priority) {
+  *stream = reinterpret_cast<cudaStream_t>(++g_streams);
+  const LockedStandIn here;
+  note("create", of(*stream), flags == cudaStreamNonBlocking ? "non-blocking" : "blocking",
+       "priority", std::to_string(priority));
+  return cudaSuccess;
+}
+cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  const LockedStandIn here;
+  note("synchronize", of(stream));
+  return cudaSuccess;
+}
+cudaError_t cudaDeviceSynchronize() {
+  const LockedStandIn here;
+  note("synchronize device");
+  return cudaSuccess;
+}
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  const LockedStandIn here;
+  note(of(stream), "waits for", of(event));
+  return cudaSuccess;
+}
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  *event = reinterpret_cast<cudaEvent_t>(++g_events);
+  return cudaSuccess;
+}
+cudaError_t cudaEventDestroy(cudaEvent_t) { return cudaSuccess; }
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  const LockedStandIn here;
+  g_records[event] = ++g_record;
+  note(of(stream), "records", of(event));
+  return cudaSuccess;
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  const LockedStandIn here;
+  note("host waits for", of(event));
+  return cudaSuccess;
+}
+cudaError_t cudaEventQuery(cudaEvent_t) {
+  const LockedStandIn here;
+  return here->stuck ? cudaErrorNotReady : cudaSuccess;
+}
+cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t start, cudaEvent_t end) {
+  const LockedStandIn here;
+  if (here->stuck) return cudaErrorNotReady;
+  *ms = static_cast<float>(g_records[end] - g_records[start]);  // 1 ms from record to record
+  return cudaSuccess;
+}
+cudaError_t cudaMalloc(void** data, size_t bytes) {
+  *data = std::malloc(bytes);
+  return cudaSuccess;
+}
+cudaError_t cudaFree(void* data) {
+  std::free(data);
+  return cudaSuccess;
+}
+cudaError_t cudaMemset(void* data, int value, size_t bytes) {
+  std::fill_n(static_cast<char*>(data), bytes, static_cast<char>(value));
+  return cudaSuccess;
+}
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind,
+                            cudaStream_t stream) {
+  const LockedStandIn here;
+  note("copy", std::to_string(bytes), "bytes from",
+       std::to_string(static_cast<const char*>(from) - static_cast<const char*>(to)), of(stream));
+  return cudaSuccess;
+}
+
+const char* ncclGetErrorString(ncclResult_t code) {
+  return code == ncclRemoteError ? "remote process exited or there was a network error"
+                                 : "an error";
+}
+const char* ncclGetLastError(ncclComm_t) { return ""; }
+ncclResult_t ncclGetVersion(int* version) {
+  const LockedStandIn here;
+  *version = here->nccl_version;
+  return ncclSuccess;
+}
+ncclResult_t ncclGetUniqueId(ncclUniqueId* id) {
+  const LockedStandIn here;
+  note("unique id");
+  id->internal[0] = 42;
+  return ncclSuccess;
+}
+ncclResult_t ncclCommInitRankConfig(ncclComm_t* comm, int size, ncclUniqueId id, int rank,
+                                    ncclConfig_t* config) {
+  const LockedStandIn here;
+  const ncclResult_t code = started(comm);
+  note("start", of(*comm), "id", std::to_string(id.internal[0]), "rank", std::to_string(rank), "of",
+       std::to_string(size), config->blocking == 0 ? "non-blocking" : "blocking");
+  return code;
+}
+ncclResult_t ncclCommSplit(ncclComm_t comm, int color, int key, ncclComm_t* part, ncclConfig_t*) {
+  const LockedStandIn here;
+  note("split", of(comm), "color", std::to_string(color), "key", std::to_string(key));
+  if (color == NCCL_SPLIT_NOCOLOR) {
+    *part = nullptr;
+    return ncclSuccess;
+  }
+  return started(part);
+}
+ncclResult_t ncclCommGetAsyncError(ncclComm_t, ncclResult_t* state) {
+  const LockedStandIn here;
+  *state = here->starting > 0 ? ncclInProgress : here->asynchronous;
+  if (here->starting > 0) --here->starting;
+  return ncclSuccess;
+}
+ncclResult_t ncclCommFinalize(ncclComm_t comm) {
+  const LockedStandIn here;
+  note("finalize", of(comm));
+  return ncclSuccess;
+}
+ncclResult_t ncclCommDestroy(ncclComm_t comm) {
+  const LockedStandIn here;
+  note("destroy", of(comm));
+  return ncclSuccess;
+}
+ncclResult_t ncclCommAbort(ncclComm_t comm) {
+  const LockedStandIn here;
+  note("abort", of(comm));
+  here->stuck = false;  // its kernels leave
+  return ncclSuccess;
+}
+ncclResult_t ncclAllReduce(const void* from, void* to, size_t count, ncclDataType_t, ncclRedOp_t op,
+                           ncclComm_t comm, cudaStream_t stream) {
+  const LockedStandIn here;
+  return collective("allreduce", from, to, count, of(op), comm, stream);
+}
+ncclResult_t ncclReduce(const void* from, void* to, size_t count, ncclDataType_t, ncclRedOp_t op,
+                        int root, ncclComm_t comm, cudaStream_t stream) {
+  const LockedStandIn here;
+  return collective("reduce", from, to, count, of(op) + " to " + std::to_string(root), comm,
+                    stream);
+}
+ncclResult_t ncclBroadcast(const void* from, void* to, size_t count, ncclDataType_t, int root,
+                           ncclComm_t comm, cudaStream_t stream) {
+  const LockedStandIn here;
+  return collective("broadcast", from, to, count, "of " + std::to_string(root), comm, stream);
+}
+ncclResult_t ncclReduceScatter(const void* from, void* to, size_t count, ncclDataType_t,
+                               ncclRedOp_t op, ncclComm_t comm, cudaStream_t stream) {
+  const LockedStandIn here;
+  return collective("reduce_scatter", from, to, count, of(op), comm, stream);
+}
+ncclResult_t ncclAllGather(const void* from, void* to, size_t count, ncclDataType_t,
+                           ncclComm_t comm, cudaStream_t stream) {
+  const LockedStandIn here;
+  return collective("all_gather", from, to, count, "-", comm, stream);
+}
+
+}  // extern "C"

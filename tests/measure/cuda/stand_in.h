@@ -1,0 +1,41 @@
+// A stand-in for the CUDA runtime and NCCL, in tests only: it writes down what is called, and plays
+// a device that is as far with its work as a test says.
+#pragma once
+
+#include <cuda_runtime_api.h>
+#include <nccl.h>
+
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace forerun {
+
+/// Streams and communicators are small numbers, named in the log as they were made: `stream 1` is
+/// the clock's, `stream 2` the communicator's; the caller's is kComputeStream. Events have the
+/// number of their record.
+struct StandIn {
+  std::vector<std::string> log;
+  int nccl_version = NCCL_VERSION_CODE;
+  bool stuck = false;  ///< nothing that was given to the device ends
+  int starting = 0;    ///< how many times a communicator says that it is not ready yet
+  ncclResult_t asynchronous = ncclSuccess;
+
+  /// Of the log, without the clock's anchor and what the watcher asks.
+  std::vector<std::string> take_log();
+};
+
+inline const auto kComputeStream = reinterpret_cast<cudaStream_t>(100);
+
+/// The one of this process, under its mutex.
+class LockedStandIn {
+ public:
+  LockedStandIn();
+  StandIn* operator->() const;
+
+ private:
+  std::lock_guard<std::mutex> lock_;
+};
+
+}  // namespace forerun
