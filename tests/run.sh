@@ -123,12 +123,13 @@ run_cuda() {
   export LD_LIBRARY_PATH
   check "cuda preset" cuda_builds "$torch"
   check "NCCL's calls on a stand-in" "$cuda/bin/measure_cuda_test" --gtest_brief=1
+  check "fused updates, loss scale" "$cuda/bin/measure_device_test" --gtest_brief=1
   check "start without MPI" "$cuda/bin/measure_store_test" --gtest_brief=1
   check "measure starts" cuda_measure_starts
 }
 cuda_builds() {
   run cmake --preset cuda -B "$cuda" -DForerun_TORCH_ROOT="$1" -DCMAKE_CXX_FLAGS_RELEASE=-O0 >&2 &&
-    run cmake --build "$cuda" --target measure measure_cuda_test measure_store_test >&2
+    run cmake --build "$cuda" --target measure measure_cuda_test measure_device_test measure_store_test >&2
 }
 # A wheel without NVIDIA's packages: libraries that no toolkit has (cuSPARSELt, NVSHMEM, cuFile) are
 # missing, and nothing that runs here calls them. Empty ones let the loader pass.
