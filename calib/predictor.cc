@@ -60,7 +60,7 @@ struct Predictor::State {
       const WorkloadCalibration& w = calibration.workloads[index];
       const NetworkCalibration& network = calibration.networks[w.network];
       for (size_t h = 0; h < w.hypotheses.size(); ++h) {
-        out.hypotheses.emplace_back(w, w.hypotheses[h], network.hypotheses[h], network.max_gpus);
+        out.hypotheses.emplace_back(condition(calibration, w, h), network.max_gpus);
       }
       if (w.method != "model") {
         std::vector<FitPoint> points;

@@ -128,7 +128,8 @@ std::string calibration_text(const Calibration& calibration) {
       calibration.converged ? "\n" : "; the search did not converge: treat the numbers with care\n";
   for (const NetworkCalibration& network : calibration.networks) {
     out += "\nNetwork" + (network.cluster.empty() ? "" : " of " + network.cluster) +
-           ": measured up to " + std::to_string(network.max_gpus) + " GPUs or ranks on " +
+           ": measured up to " + std::to_string(network.max_gpus) +
+           (network.max_gpus == 1 ? " GPU or rank on " : " GPUs or ranks on ") +
            std::to_string(network.max_nodes) + (network.max_nodes == 1 ? " node" : " nodes") + "\n";
     if (!network.bytes_known)
       out += "  no workload says its grad_bytes: a byte's cost is known only up to a factor\n";

@@ -5,7 +5,7 @@
 #include <map>
 #include <set>
 
-#include "calib/explain/conditioned.h"
+#include "calib/explain/joint_posterior.h"
 
 namespace forerun {
 namespace {

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <set>
 
-#include "calib/explain/conditioned.h"
+#include "calib/conditioned_series.h"
 #include "calib/statistics.h"
 
 namespace forerun {

@@ -5,8 +5,8 @@
 #include <cmath>
 
 #include "calib/calibrate.h"
-#include "calib/explain/conditioned.h"
 #include "calib/explain/explanation.h"
+#include "calib/explain/joint_posterior.h"
 #include "calib/explain/plan.h"
 #include "calib/explain/plots.h"
 #include "model/error.h"

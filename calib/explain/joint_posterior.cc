@@ -1,37 +1,8 @@
-#include "calib/explain/conditioned.h"
+#include "calib/explain/joint_posterior.h"
 
 #include <cmath>
 
-#include "calib/conditioned_workload.h"
-
 namespace forerun {
-
-ConditionedSeries condition(const Calibration& calibration, const WorkloadCalibration& workload,
-                            size_t hypothesis) {
-  const Hypothesis& shared = calibration.networks[workload.network].hypotheses[hypothesis];
-  const ParameterBlock& own = workload.hypotheses[hypothesis];
-  ConditionedSeries out;
-  out.traits = traits_of(workload);
-  out.process = shared.process;
-  out.network = Eigen::Map<const NetworkVector>(shared.network.estimate.data());
-  out.parameters = Eigen::Map<const WorkloadVector>(own.estimate.data());
-  out.network_covariance = Eigen::Map<const NetworkMatrix>(shared.network_covariance.data());
-  out.series = series_of(workload, own, shared.network);
-  out.solved = solve_series(out.series, out.process);
-  const NetworkVector deviation =
-      out.network - Eigen::Map<const NetworkVector>(shared.network.prior_mean.data());
-  out.weights = out.solved.solved_excess - out.solved.solved_network * deviation;
-  return out;
-}
-
-Eigen::VectorXd cross_covariance(const ConditionedSeries& given, const ProcessPoint& at,
-                                 const WorkloadVector& by_workload) {
-  const WorkloadVector variance = given.series.workload_prior_sd.array().square();
-  Eigen::VectorXd k = given.series.by_workload * variance.cwiseProduct(by_workload);
-  for (Eigen::Index i = 0; i < k.size(); ++i)
-    k[i] += covariance(given.process, given.series.at[i], at);
-  return k;
-}
 
 JointPosterior joint_posterior(const ConditionedSeries& given,
                                const std::vector<Configuration>& at) {

@@ -1,25 +1,33 @@
-// One workload of a calibration, conditioned again on the rows it was fitted to: what it takes to
-// ask how two configurations vary together.
+// One workload of a calibration under one hypothesis, conditioned again on the rows it was fitted
+// to: what a calibration file says, turned into linear algebra.
 #pragma once
 
-#include <vector>
-
 #include "calib/posterior.h"
+#include "calib/row_covariance.h"
 #include "model/io/calibration.h"
 
 namespace forerun {
 
-/// A workload under one hypothesis, linearized around its parameters.
+/// Linearized around the parameters, where the fit ended.
 struct ConditionedSeries {
   WorkloadTraits traits;
   ResidualProcess process;
   NetworkVector network = NetworkVector::Zero();
   WorkloadVector parameters = WorkloadVector::Zero();
+  WorkloadVector offset = WorkloadVector::Zero();            ///< prior mean - parameters
   NetworkMatrix network_covariance = NetworkMatrix::Zero();  ///< given all rows of the cluster
   Series series;
+  RowCovariance rows{{}, {}};  ///< of the residual process alone
   SolvedSeries solved;
   Eigen::VectorXd weights;  ///< [n] C^-1 (y - prior mean), C with the network marginalized
 };
+
+/// What a calibration knows of a workload beside its parameters.
+WorkloadTraits traits_of(const WorkloadCalibration& workload);
+
+/// `own` of the workload's, `hypothesis` of its network's hypotheses.
+ConditionedSeries condition(const WorkloadCalibration& workload, const ParameterBlock& own,
+                            const Hypothesis& hypothesis);
 
 /// `hypothesis` counts the hypotheses of the workload's network.
 ConditionedSeries condition(const Calibration& calibration, const WorkloadCalibration& workload,
@@ -28,18 +36,5 @@ ConditionedSeries condition(const Calibration& calibration, const WorkloadCalibr
 /// Of a new point with every row, process and workload parameters together. [n]
 Eigen::VectorXd cross_covariance(const ConditionedSeries& given, const ProcessPoint& at,
                                  const WorkloadVector& by_workload);
-
-/// Posterior over a list of configurations of one workload, apart from the network: joint
-/// covariance = own + by_network network_covariance by_network'. Two workloads vary together
-/// through the second term alone.
-struct JointPosterior {
-  Eigen::MatrixXd own;         ///< [m x m] of ln(step time)
-  Eigen::MatrixXd by_network;  ///< [m x network parameters], less what the workload's rows explain
-  Eigen::VectorXd noise;       ///< [m] of one mean of 16 steps there
-  std::vector<double> formula_s;  ///< [m] step times by the formulas
-};
-
-JointPosterior joint_posterior(const ConditionedSeries& given,
-                               const std::vector<Configuration>& at);
 
 }  // namespace forerun
