@@ -41,6 +41,16 @@ double mixture_quantile(const std::vector<LogNormal>& parts, const std::vector<d
   return 0.5 * (low + high);
 }
 
+/// The fit that lets two nodes differ contains the other, so three nodes and more have told it what
+/// to believe. One and two have not: the mean over both.
+double point_of(const std::vector<LogNormal>& parts, const std::vector<double>& weights,
+                int measured_max_nodes) {
+  if (measured_max_nodes >= 3) return parts.front().mean;
+  double mean = 0;
+  for (size_t i = 0; i < parts.size(); ++i) mean += weights[i] * parts[i].mean;
+  return mean;
+}
+
 }  // namespace
 
 struct Predictor::State {
@@ -129,11 +139,10 @@ std::vector<Prediction> Predictor::predict(const std::string& model,
     for (size_t i = 0; i < asked.size(); ++i) {
       std::vector<LogNormal> mixture;
       for (const auto& of_hypothesis : logs) mixture.push_back(of_hypothesis[i]);
-      double log_time = mixture.front().mean;
+      double log_time = point_of(mixture, weights, network.max_nodes);
       double log_low = mixture_quantile(mixture, weights, 0.05);
       double log_high = mixture_quantile(mixture, weights, 0.95);
-      // The point is the first hypothesis's, which may lie at the edge of what the mixture
-      // believes.
+      // The point may be the first hypothesis's, at the edge of what the mixture believes.
       log_low = std::min(log_low, log_time);
       log_high = std::max(log_high, log_time);
       if (ready.fallback != nullptr) {
