@@ -12,6 +12,8 @@
 
 #include "measure/campaign.h"
 #include "measure/clock.h"
+#include "measure/gpu/devices_table.h"
+#include "measure/gpu/gpus.h"
 #include "measure/job.h"
 #include "measure/launch/agreement.h"
 #include "measure/launch/launcher.h"
@@ -30,6 +32,12 @@
 
 namespace forerun {
 namespace {
+
+#ifdef FORERUN_CUDA
+constexpr bool kBuiltWithCuda = true;
+#else
+constexpr bool kBuiltWithCuda = false;
+#endif
 
 /// The launcher of the MPI that this program was built with.
 MpiLauncherProgram require_launcher() {
@@ -78,7 +86,7 @@ void check_store(const Store& store, const std::vector<Host>& hosts, const Measu
                  const std::string& label) {
   if (std::filesystem::exists(store.profile())) {
     Machine ours;
-    ours.fingerprint = fingerprint(hosts, options.threads, label);
+    ours.fingerprint = fingerprint(hosts, options.threads, label, options.device);
     require_same_machine(store.profile(), load_profile(store.profile()).machine, ours);
   }
   // A file of the size of nothing: permissions and read-only mounts show before minutes are spent.
@@ -101,10 +109,24 @@ bool set_environment(int threads) {
   return missing;
 }
 
+/// This host as the device that measures sees it.
+Topology device_topology(Affinity affinity, const MeasureOptions& options) {
+  Topology topology = read_topology(affinity);
+  if (options.device == "cuda") add_gpus(topology.host, local_gpus());
+  return topology;
+}
+
+int list_devices(const MeasureOptions& options) {
+  const bool gpus_wanted = options.device == "cuda";
+  print_devices(std::cout, read_topology(Affinity::kHonoured), local_gpus(), kBuiltWithCuda,
+                options.json);
+  return gpus_wanted && visible_gpus() == 0 ? kExitFailed : kExitDone;
+}
+
 /// The process that the user started: starts the ranks and waits.
 int run_parent(const CommandLine& line, int argc, char** argv) {
   const MeasureOptions& options = line.measure;
-  const Topology topology = read_topology(Affinity::kHonoured);
+  const Topology topology = device_topology(Affinity::kHonoured, options);
   const int free_ranks = std::max(1, topology.host.cores / options.threads);
   if (topology.host.cores < options.threads) {
     throw UsageError("--threads " + std::to_string(options.threads) + ": this machine has " +
@@ -133,6 +155,10 @@ int run_parent(const CommandLine& line, int argc, char** argv) {
   ::setenv(kStartedVariable, std::to_string(clock_now()).c_str(), 1);
   if (::isatty(STDERR_FILENO) != 0) ::setenv(kTerminalVariable, "1", 1);
   std::cerr << "measure: " << shown << "\n";
+  if (options.device == "cpu" && !kBuiltWithCuda) {
+    const std::string unused = unused_gpus(kBuiltWithCuda, local_gpus());
+    if (!unused.empty()) std::cerr << "measure: " << unused << "\n";
+  }
   return supervise(command);
 }
 
@@ -174,7 +200,8 @@ Job make_job(const CommandLine& line, const MpiRuntime& mpi, Communicator& world
   const MeasureOptions& options = line.measure;
   const bool ours = !variable(kLaunchLineVariable).empty();
   MachineInputs inputs;
-  inputs.topology = read_topology(ours ? Affinity::kHonoured : Affinity::kIgnored);
+  inputs.topology = device_topology(ours ? Affinity::kHonoured : Affinity::kIgnored, options);
+  inputs.device = options.device;
   const RankMap map = map_ranks(world, inputs.topology.host.hostname);
   // Emulated hosts share the cores of one machine: none has its own.
   const bool sharing = !emulated_host() && take_cores(world, map, inputs.topology, options.threads,
@@ -251,12 +278,14 @@ void run_rank(const CommandLine& line, char** argv, Launcher launcher) {
 }
 
 int run(int argc, char** argv, Launcher launcher) {
-  const auto line = parse_command_line(argc, argv);
+  auto line = parse_command_line(argc, argv);
   if (!line) return kExitDone;
   if (line->command == Command::kModels) {
     print_models(line->measure.json);
     return kExitDone;
   }
+  if (line->command == Command::kDevices) return list_devices(line->measure);
+  line->measure.device = resolve_device(line->measure.device, kBuiltWithCuda);
   if (launcher == Launcher::kNone) return run_parent(*line, argc, argv);
   run_rank(*line, argv, launcher);
   return kExitDone;

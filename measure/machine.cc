@@ -32,15 +32,50 @@ std::string whole_file(const char* path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
+/// A host as one of its ranks tells of it.
 Json host_json(const Topology& topology) {
-  const Host& h = topology.host;
-  return {{"hostname", h.hostname},
-          {"processor", h.processor},
-          {"cores", h.cores},
-          {"numa_nodes", h.numa_nodes},
-          {"memory_bytes", h.memory_bytes},
-          {"last_level_cache_bytes", h.last_level_cache_bytes},
-          {"limit", topology.memory_limit_bytes}};
+  Json out = to_json(topology.host);
+  out["limit"] = topology.memory_limit_bytes;
+  return out;
+}
+
+/// Batch systems give each rank a GPU of its own, which then sees no other: a host has the GPUs of
+/// all its ranks.
+void merge_gpus(std::vector<Gpu>& gpus, const std::vector<Gpu>& of_a_rank) {
+  for (const Gpu& gpu : of_a_rank) {
+    if (std::ranges::none_of(gpus, [&](const Gpu& known) { return known.uuid == gpu.uuid; })) {
+      gpus.push_back(gpu);
+    }
+  }
+}
+
+/// `8 x NVIDIA H200` for each kind.
+std::string gpu_kinds(const Host& host) {
+  std::map<std::string, int> kinds;
+  for (const Gpu& gpu : host.gpus) ++kinds[gpu.name];
+  std::string text;
+  for (const auto& [name, count] : kinds) {
+    text += (text.empty() ? "" : " and ") + std::to_string(count) + " x " + name;
+  }
+  return text;
+}
+
+double smallest_gpu_memory(const std::vector<Host>& hosts) {
+  double least = 0;
+  for (const Host& host : hosts) {
+    for (const Gpu& gpu : host.gpus) {
+      least = least == 0 ? gpu.memory_bytes : std::min(least, gpu.memory_bytes);
+    }
+  }
+  return least;
+}
+
+/// A rank has a GPU in place of cores.
+void describe_gpus(Machine& machine) {
+  machine.device = machine.hosts.front().gpus.front().name;
+  machine.memory_per_rank_bytes = smallest_gpu_memory(machine.hosts);
+  machine.max_ranks = 0;
+  for (const Host& host : machine.hosts) machine.max_ranks += static_cast<int>(host.gpus.size());
 }
 
 }  // namespace
@@ -108,13 +143,14 @@ std::vector<std::vector<int>> cpus_of_ranks(Communicator& world) {
 }
 
 std::string fingerprint(const std::vector<Host>& hosts, int threads_per_rank,
-                        const std::string& label) {
+                        const std::string& label, const std::string& device) {
   std::map<std::string, int> kinds;
   for (const Host& host : hosts) {
     ++kinds[host.processor + " with " + std::to_string(host.cores) +
-            (host.cores == 1 ? " core" : " cores")];
+            (host.cores == 1 ? " core" : " cores") +
+            (device == "cpu" ? "" : " and " + gpu_kinds(host))];
   }
-  std::string text = "cpu";
+  std::string text = device;
   for (const auto& [kind, count] : kinds) text += "; " + std::to_string(count) + " x " + kind;
   text += "; " + std::to_string(threads_per_rank) +
           (threads_per_rank == 1 ? " thread per rank" : " threads per rank");
@@ -154,11 +190,20 @@ LoadedBlas find_blas(const std::string& maps) {
   return {"unknown", "", ""};
 }
 
+void add_gpus(Host& host, const GpuInventory& inventory) {
+  host.gpus = inventory.gpus;
+  host.nics = inventory.nics;
+}
+
 Machine describe_machine(Communicator& world, const RankMap& map, const MachineInputs& inputs) {
-  std::map<std::string, Json> hosts;
+  std::map<std::string, Host> hosts;
+  std::map<std::string, double> limits;
   for (const std::string& text : world.all_gather(host_json(inputs.topology).dump())) {
-    const Json host = Json::parse(text);
-    hosts.emplace(host.at("hostname"), host);
+    const Json document = Json::parse(text);
+    const Host host = read_host(JsonReader(document, "host: "));
+    const auto known = hosts.emplace(host.hostname, host).first;
+    merge_gpus(known->second.gpus, host.gpus);
+    limits[host.hostname] = document.at("limit");
   }
   Machine machine;
   machine.device = "cpu";
@@ -167,23 +212,25 @@ Machine describe_machine(Communicator& world, const RankMap& map, const MachineI
   machine.launch_line = inputs.launch_line;
   machine.clock = kClockName;
   for (const auto& [name, h] : hosts) {
-    machine.hosts.push_back({name, h.at("processor"), h.at("cores"), h.at("numa_nodes"),
-                             h.at("memory_bytes"), h.at("last_level_cache_bytes")});
-    const int ranks = std::max(1, machine.hosts.back().cores / inputs.threads_per_rank);
-    const double share = kUsableMemory * h.at("limit").get<double>() /
+    machine.hosts.push_back(h);
+    const int ranks = std::max(1, h.cores / inputs.threads_per_rank);
+    const double share = kUsableMemory * limits.at(name) /
                          std::max<int>(ranks, std::count(map.hosts.begin(), map.hosts.end(), name));
     machine.max_ranks += ranks;
     machine.memory_per_rank_bytes =
         machine.memory_per_rank_bytes == 0 ? share : std::min(machine.memory_per_rank_bytes, share);
   }
+  if (inputs.device == "cuda") describe_gpus(machine);
   if (inputs.memory_per_rank_bytes > 0)
     machine.memory_per_rank_bytes = inputs.memory_per_rank_bytes;
-  machine.fingerprint = fingerprint(machine.hosts, inputs.threads_per_rank, inputs.label);
+  machine.fingerprint =
+      fingerprint(machine.hosts, inputs.threads_per_rank, inputs.label, inputs.device);
   const LoadedBlas blas = find_blas(whole_file("/proc/self/maps"));
   machine.libraries = {{"libtorch", inputs.torch},
                        {"mpi", inputs.mpi},
                        {"blas", blas.name + (blas.path.empty() ? "" : " (" + blas.path + ")")},
                        {"compute", inputs.compute_settings}};
+  if (inputs.device == "cuda") machine.libraries["driver"] = local_gpus().driver;
   return machine;
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "measure/collective.h"
+#include "measure/gpu/gpus.h"
 #include "measure/launch/topology.h"
 #include "model/io/profile.h"
 
@@ -33,10 +34,10 @@ bool take_cores(Communicator& world, const RankMap& map, const Topology& topolog
 /// CPUs of every rank, by rank: after take_cores(). Collective.
 std::vector<std::vector<int>> cpus_of_ranks(Communicator& world);
 
-/// The fingerprint of these hosts, in any order: device kind, processor models, cores, threads per
-/// rank; no names.
+/// The fingerprint of these hosts, in any order: device kind, processor models, cores, GPUs,
+/// threads per rank; no names.
 std::string fingerprint(const std::vector<Host>& hosts, int threads_per_rank,
-                        const std::string& label);
+                        const std::string& label, const std::string& device = "cpu");
 
 /// Which libraries compute, by name to `version (path)`.
 struct LoadedBlas {
@@ -47,11 +48,15 @@ struct LoadedBlas {
 /// From the files mapped into a process (/proc/self/maps).
 LoadedBlas find_blas(const std::string& maps);
 
+/// Adds this process's GPUs, and the network adapters beside them, to a host.
+void add_gpus(Host& host, const GpuInventory& inventory);
+
 /// Describes the whole job; the same on every rank. Collective.
 struct MachineInputs {
   Topology topology;
   int threads_per_rank = 1;
   std::string label, launch_line, torch, mpi, compute_settings;
+  std::string device = "cpu";        ///< or `cuda`: then the host of `topology` has GPUs
   double memory_per_rank_bytes = 0;  ///< 0: an equal share of what the host has
 };
 Machine describe_machine(Communicator& world, const RankMap& map, const MachineInputs& inputs);

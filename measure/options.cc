@@ -76,6 +76,9 @@ void add_common(CLI::App& app, MeasureOptions& options, Texts& texts,
       ->capture_default_str();
   app.add_flag("--channels-last", texts.channels_last,
                "images with the channels of a pixel side by side in memory");
+  app.add_option("--device", options.device,
+                 "cpu, cuda (default: cuda where this build knows it; without a GPU it then says "
+                 "so and ends)");
   app.add_option("--input", options.input, "CxHxW, or tokens (default: the model's own)");
   app.add_option("--threads", options.threads, "per rank")
       ->check(positive())
@@ -213,6 +216,10 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv)
       "to sweep alone: " + collective_names() + ", or all (default: what the strategies send)");
   app.add_option("--budget", texts.budget, "time for everything, such as 90s or 5m")
       ->capture_default_str();
+  bool devices = false;
+  app.add_flag("--devices", devices,
+               "print cores, GPUs, what links them, and network adapters, and end: 0, and with "
+               "--device cuda 1 where there is no GPU");
 
   CLI::App* train = app.add_subcommand(
       "train", "train for real, each combination of --batch and --world-sizes, into runs/*.json");
@@ -242,6 +249,10 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv)
   }
   if (models->parsed()) {
     line.command = Command::kModels;
+    return line;
+  }
+  if (devices) {
+    line.command = Command::kDevices;
     return line;
   }
   read_texts(texts, line.measure);

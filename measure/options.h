@@ -20,6 +20,7 @@ struct MeasureOptions {
   std::vector<int> world_sizes;
   std::vector<std::string> strategies = {"ddp"};
   double budget_s = 300;
+  std::string device;  ///< `cpu`, `cuda`; empty: see resolve_device()
   std::string precision = "float32";
   std::string optimizer = "sgd";
   float learning_rate = 0;  ///< 0: the optimizer's usual one
@@ -43,7 +44,7 @@ struct TrainOptions {
   bool resume = false;
 };
 
-enum class Command { kMeasure, kTrain, kModels };
+enum class Command { kMeasure, kTrain, kModels, kDevices };
 
 struct CommandLine {
   Command command = Command::kMeasure;

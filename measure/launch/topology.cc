@@ -1,6 +1,5 @@
 #include "measure/launch/topology.h"
 
-#include <hwloc.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -10,27 +9,14 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
-#include <memory>
 #include <optional>
 #include <sstream>
 
+#include "measure/launch/hwloc_topology.h"
 #include "model/error.h"
 
 namespace forerun {
 namespace {
-
-struct TopologyDeleter {
-  void operator()(hwloc_topology_t topology) const { hwloc_topology_destroy(topology); }
-};
-using HwlocTopology = std::unique_ptr<std::remove_pointer_t<hwloc_topology_t>, TopologyDeleter>;
-
-HwlocTopology load_hwloc() {
-  hwloc_topology_t topology = nullptr;
-  if (hwloc_topology_init(&topology) != 0) throw Error("hwloc cannot start");
-  HwlocTopology owned(topology);
-  if (hwloc_topology_load(topology) != 0) throw Error("hwloc cannot read this machine");
-  return owned;
-}
 
 /// First word of a file as a number, if it is one.
 std::optional<double> number_in(const std::string& path) {

@@ -46,26 +46,6 @@ Placement read_placement(const JsonReader& in) {
   }
 }
 
-Json to_json(const Host& host) {
-  return {{"hostname", host.hostname},
-          {"processor", host.processor},
-          {"cores", host.cores},
-          {"numa_nodes", host.numa_nodes},
-          {"memory_bytes", host.memory_bytes},
-          {"last_level_cache_bytes", host.last_level_cache_bytes}};
-}
-
-Host read_host(const JsonReader& in) {
-  Host host;
-  host.hostname = in.at("hostname").text();
-  host.processor = in.text_or("processor", "");
-  host.cores = static_cast<int>(in.at("cores").whole(1));
-  host.numa_nodes = static_cast<int>(in.number_or("numa_nodes", 1));
-  host.memory_bytes = in.number_or("memory_bytes", 0);
-  host.last_level_cache_bytes = in.number_or("last_level_cache_bytes", 0);
-  return host;
-}
-
 Json to_json(const SweepPoint& point) {
   return {{"collective", point.collective},
           {"transport", point.transport},
@@ -259,6 +239,35 @@ const WorkloadProfile* Profile::find(const std::string& model) const {
   return const_cast<Profile*>(this)->find(model);
 }
 
+Json to_json(const Host& host) {
+  Json out = {{"hostname", host.hostname},
+              {"processor", host.processor},
+              {"cores", host.cores},
+              {"numa_nodes", host.numa_nodes},
+              {"memory_bytes", host.memory_bytes},
+              {"last_level_cache_bytes", host.last_level_cache_bytes}};
+  for (const Gpu& gpu : host.gpus) out["gpus"].push_back(to_json(gpu));
+  for (const Nic& nic : host.nics) out["nics"].push_back(to_json(nic));
+  return out;
+}
+
+Host read_host(const JsonReader& in) {
+  Host host;
+  host.hostname = in.at("hostname").text();
+  host.processor = in.text_or("processor", "");
+  host.cores = static_cast<int>(in.at("cores").whole(1));
+  host.numa_nodes = static_cast<int>(in.number_or("numa_nodes", 1));
+  host.memory_bytes = in.number_or("memory_bytes", 0);
+  host.last_level_cache_bytes = in.number_or("last_level_cache_bytes", 0);
+  if (in.has("gpus")) {
+    for (const JsonReader& gpu : in.at("gpus").items()) host.gpus.push_back(read_gpu(gpu));
+  }
+  if (in.has("nics")) {
+    for (const JsonReader& nic : in.at("nics").items()) host.nics.push_back(read_nic(nic));
+  }
+  return host;
+}
+
 Json to_json(const Machine& machine) {
   Json hosts = Json::array();
   for (const Host& host : machine.hosts) hosts.push_back(to_json(host));
@@ -322,6 +331,7 @@ Json to_json(const MeasuredConfiguration& measured) {
     }
     out["buckets"].push_back(std::move(one));
   }
+  for (const GpuConditions& gpu : measured.gpus) out["gpus"].push_back(to_json(gpu));
   out["ranks"] = Json::array();
   for (const RankSteps& rank : measured.ranks) out["ranks"].push_back(to_json(rank));
   for (const RankSteps& rank : measured.disturbed) out["disturbed"].push_back(to_json(rank));
@@ -347,6 +357,11 @@ MeasuredConfiguration read_measured(const JsonReader& in) {
     measured.buckets.push_back({bucket.at("size_bytes").positive(),
                                 bucket.at("ready_s").non_negative(), bucket.number_or("start_s", 0),
                                 bucket.number_or("end_s", 0)});
+  }
+  if (in.has("gpus")) {
+    for (const JsonReader& gpu : in.at("gpus").items()) {
+      measured.gpus.push_back(read_gpu_conditions(gpu));
+    }
   }
   for (const JsonReader& rank : in.at("ranks").items()) measured.ranks.push_back(read_rank(rank));
   if (in.has("disturbed")) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "model/configuration.h"
+#include "model/io/gpu.h"
 #include "model/io/json_reader.h"
 #include "model/io/nccl_log.h"
 #include "model/repeatability.h"
@@ -25,6 +26,8 @@ struct Host {
   int numa_nodes = 1;
   double memory_bytes = 0;
   double last_level_cache_bytes = 0;
+  std::vector<Gpu> gpus;  ///< that were used, in the order in which ranks of the host took them
+  std::vector<Nic> nics;  ///< told where there are GPUs
 };
 
 /// The machine and how it was used. Two profiles mix only if `fingerprint` is the same.
@@ -118,6 +121,7 @@ struct MeasuredConfiguration {
   std::optional<double> peak_memory_bytes;      ///< of the fullest rank
   std::optional<double> optimizer_state_bytes;  ///< of the rank that holds most
   std::vector<BucketReady> buckets;
+  std::vector<GpuConditions> gpus;  ///< of each rank that has one
   CommunicationFigures communication;
   std::vector<RankSteps> ranks;
   std::vector<RankSteps> disturbed;  ///< steps that other programs slowed, where `ranks` has others
@@ -169,6 +173,8 @@ Profile load_profile(const std::filesystem::path& path);
 void save_profile(const std::filesystem::path& path, const Profile& profile);
 
 /// Shared with run.json.
+Json to_json(const Host& host);
+Host read_host(const JsonReader& in);
 Json to_json(const Machine& machine);
 Machine read_machine(const JsonReader& in);
 Json to_json(const MeasuredConfiguration& measured);

@@ -41,6 +41,15 @@ inline MeasuredConfiguration sample_configuration() {
               .end_s = {-0.02}},
              {.size_bytes = 1048576, .ready_s = {0.01}, .start_s = {0.012}, .end_s = {0.015}}}});
   }
+  measured.gpus = {{.rank = 1,
+                    .sm_clock_low_hz = 1.9e9,
+                    .sm_clock_high_hz = 1.98e9,
+                    .temperature_high_c = 61,
+                    .energy_j = 900,
+                    .seconds = 2.5,
+                    .steps = 30,
+                    .throttled = {"power limit"},
+                    .other_processes = {"python3 (pid 4711, 3.2 GB)"}}};
   measured.optimizer_state_bytes = 46758048;
   measured.communication.exposed_s = {0.015, 0.01, 0.02};
   measured.communication.slows_compute = {1.15, 1.1, 1.2};
@@ -64,6 +73,21 @@ inline Profile sample_profile() {
                               .channels = 24,
                               .transports = {"P2P/CUMEM", "NET/IB/GDRDMA"},
                               .choices = {{"AllReduce", "RING", "SIMPLE", 24, 1048576, 26214400}}}};
+  profile.machine.hosts[0].gpus = {{.name = "Sample GPU",
+                                    .uuid = "GPU-1",
+                                    .pci = "0000:1b:00.0",
+                                    .compute_capability = "9.0",
+                                    .memory_bytes = 150e9,
+                                    .sm_clock_max_hz = 1.98e9,
+                                    .power_limit_w = 700,
+                                    .numa_node = 1,
+                                    .cpus = "0-15",
+                                    .mig = true,
+                                    .nic = "mlx5_0",
+                                    .nic_link = "PIX",
+                                    .links = {"X"}}};
+  profile.machine.hosts[0].nics = {
+      {.name = "mlx5_0", .pci = "0000:18:00.0", .numa_node = 1, .rate_Bps = 50e9}};
   profile.network = {{.collective = "allreduce",
                       .transport = "mpi",
                       .placement = Placement({12}),
