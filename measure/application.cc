@@ -12,6 +12,7 @@
 
 #include "measure/campaign.h"
 #include "measure/clock.h"
+#include "measure/device.h"
 #include "measure/gpu/devices_table.h"
 #include "measure/gpu/gpus.h"
 #include "measure/job.h"
@@ -32,12 +33,6 @@
 
 namespace forerun {
 namespace {
-
-#ifdef FORERUN_CUDA
-constexpr bool kBuiltWithCuda = true;
-#else
-constexpr bool kBuiltWithCuda = false;
-#endif
 
 /// The launcher of the MPI that this program was built with.
 MpiLauncherProgram require_launcher() {
@@ -117,10 +112,9 @@ Topology device_topology(Affinity affinity, const MeasureOptions& options) {
 }
 
 int list_devices(const MeasureOptions& options) {
-  const bool gpus_wanted = options.device == "cuda";
-  print_devices(std::cout, read_topology(Affinity::kHonoured), local_gpus(), kBuiltWithCuda,
+  print_devices(std::cout, read_topology(Affinity::kHonoured), local_gpus(), built_with_cuda(),
                 options.json);
-  return gpus_wanted && visible_gpus() == 0 ? kExitFailed : kExitDone;
+  return options.device == "cuda" && visible_gpus() == 0 ? kExitFailed : kExitDone;
 }
 
 /// The process that the user started: starts the ranks and waits.
@@ -155,10 +149,8 @@ int run_parent(const CommandLine& line, int argc, char** argv) {
   ::setenv(kStartedVariable, std::to_string(clock_now()).c_str(), 1);
   if (::isatty(STDERR_FILENO) != 0) ::setenv(kTerminalVariable, "1", 1);
   std::cerr << "measure: " << shown << "\n";
-  if (options.device == "cpu" && !kBuiltWithCuda) {
-    const std::string unused = unused_gpus(kBuiltWithCuda, local_gpus());
-    if (!unused.empty()) std::cerr << "measure: " << unused << "\n";
-  }
+  const std::string unused = unused_gpus(built_with_cuda(), local_gpus());
+  if (!unused.empty()) std::cerr << "measure: " << unused << "\n";
   return supervise(command);
 }
 
@@ -285,7 +277,7 @@ int run(int argc, char** argv, Launcher launcher) {
     return kExitDone;
   }
   if (line->command == Command::kDevices) return list_devices(line->measure);
-  line->measure.device = resolve_device(line->measure.device, kBuiltWithCuda);
+  line->measure.device = resolve_device(line->measure.device, built_with_cuda());
   if (launcher == Launcher::kNone) return run_parent(*line, argc, argv);
   run_rank(*line, argv, launcher);
   return kExitDone;

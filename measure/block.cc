@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "measure/clock.h"
 #include "measure/disturbance.h"
+#include "measure/gpu/watch.h"
 #include "measure/stop_rule.h"
 
 namespace forerun {
@@ -39,8 +41,15 @@ struct LocalBlock {
   std::vector<StepSample> quiet;    ///< of quiet steps
   std::vector<float> loss;          ///< of all
   std::optional<double> peak_memory_bytes;
+  std::optional<GpuConditions> gpu;
   bool out_of_memory = false;
 };
+
+/// One per process: to open the driver can take longer than a block.
+GpuWatch& gpu_watch(const Device& device) {
+  static GpuWatch watch(device.pci_address());
+  return watch;
+}
 
 LocalBlock run_steps(Job& job, Trainer& trainer, const Dataset& data, const Sampler& sampler,
                      const BlockSpec& spec) {
@@ -52,6 +61,8 @@ LocalBlock run_steps(Job& job, Trainer& trainer, const Dataset& data, const Samp
   const auto share_of = [&](int i) {
     return sampler.share(spec.first_step + i, group.rank(), group.size());
   };
+  GpuWatch& gpu = gpu_watch(trainer.device());
+  gpu.start(clock_now());
   TakenTime taken;
   std::vector<int64_t> share, next = share_of(0);
   for (int i = 0; i <= last + spec.quiet; ++i) {
@@ -74,8 +85,10 @@ LocalBlock run_steps(Job& job, Trainer& trainer, const Dataset& data, const Samp
       const auto peak = memory->peak(job.bare_process_bytes + trainer.state_bytes());
       if (peak) block.peak_memory_bytes = peak->bytes;
     }
+    gpu.step(clock_now());
     job.watchdog.progress();
   }
+  if (gpu.active()) block.gpu = gpu.stop(clock_now());
   return block;
 }
 
@@ -98,6 +111,11 @@ Json pack(const Job& job, const Trainer& trainer, const LocalBlock& block) {
               {"oom", block.out_of_memory},
               {"state", trainer.optimizer_state_bytes()}};
   if (block.peak_memory_bytes) out["peak"] = *block.peak_memory_bytes;
+  if (block.gpu) {
+    GpuConditions gpu = *block.gpu;
+    gpu.rank = job.world.rank();
+    out["gpu"] = to_json(gpu);
+  }
   for (const Part& part : kParts) {
     std::vector<double> series;
     for (const StepSample& sample : block.samples) series.push_back(sample.*part.sample);
@@ -139,6 +157,9 @@ void unpack(const Json& in, StepRecord& record) {
   for (size_t i = 0; i < loss.size(); ++i) record.loss[i] += loss[i];
   record.ranks.push_back(std::move(rank));
   record.out_of_memory |= in.at("oom").get<bool>();
+  if (in.contains("gpu")) {
+    record.gpus.push_back(read_gpu_conditions(JsonReader(in.at("gpu"), "GPU of a rank: ")));
+  }
   if (in.contains("peak")) {
     record.peak_memory_bytes =
         std::max(record.peak_memory_bytes.value_or(0), in.at("peak").get<double>());
@@ -148,6 +169,17 @@ void unpack(const Json& in, StepRecord& record) {
 template <class T>
 void append_to(std::vector<T>& to, const std::vector<T>& from) {
   to.insert(to.end(), from.begin(), from.end());
+}
+
+void add_conditions(std::vector<GpuConditions>& to, const std::vector<GpuConditions>& more) {
+  for (const GpuConditions& gpu : more) {
+    const auto known = std::ranges::find(to, gpu.rank, &GpuConditions::rank);
+    if (known == to.end()) {
+      to.push_back(gpu);
+    } else {
+      known->add(gpu);
+    }
+  }
 }
 
 double next_block(const RankSteps& rank) {
@@ -220,6 +252,7 @@ void StepRecord::append(const StepRecord& block) {
   optimizer_state_bytes = std::max(optimizer_state_bytes, block.optimizer_state_bytes);
   append_to(overhead_relative, block.overhead_relative);
   append_to(loss, block.loss);
+  add_conditions(gpus, block.gpus);
   out_of_memory |= block.out_of_memory;
   if (block.peak_memory_bytes) {
     peak_memory_bytes = std::max(peak_memory_bytes.value_or(0), *block.peak_memory_bytes);
@@ -240,6 +273,7 @@ MeasuredConfiguration to_measured(const Configuration& at, const StepRecord& rec
   measured.status = record.out_of_memory ? "out_of_memory" : "ok";
   measured.warmup_steps += warmup;
   if (record.peak_memory_bytes) measured.peak_memory_bytes = record.peak_memory_bytes;
+  add_conditions(measured.gpus, record.gpus);
   if (record.out_of_memory) {
     measured.ranks.clear();
     measured.disturbed.clear();

@@ -20,6 +20,7 @@ struct StepRecord {
   std::vector<double> overhead_relative;                      ///< of rank 0, per step
   std::vector<double> loss;  ///< mean over ranks, of every step: also of those whose time does not
                              ///< count
+  std::vector<GpuConditions> gpus;          ///< of each rank that has one
   std::optional<double> peak_memory_bytes;  ///< of the fullest rank
   double optimizer_state_bytes = 0;         ///< of the rank that holds most
   double quiet_s = 0;                       ///< that the quiet steps took

@@ -358,7 +358,8 @@ class Campaign {
     if (record.out_of_memory) {
       schedule_->out_of_memory(q);
     } else {
-      schedule_->record(block, record.step_times(), block_s);
+      schedule_->record(block, record.step_times(), block_s,
+                        record.gpus.empty() ? 0 : record.gpus.front().sm_clock_high_hz);
     }
     const Question& question = schedule_->questions()[q];
     const auto earlier = earlier_.find(q);

@@ -61,7 +61,14 @@ Blocks Schedule::counted(int question) const {
 
 std::vector<double> Schedule::samples(int question) const { return joined(counted(question)); }
 
-int Schedule::warmup(int question) const { return warmup_steps(joined(states_[question].blocks)); }
+/// On GPUs also the blocks before clocks and step time have settled.
+int Schedule::warmup(int question) const {
+  const State& state = states_[question];
+  size_t unsettled = 0;
+  const int blocks = unsettled_blocks(state.settling);
+  for (int i = 0; i < blocks; ++i) unsettled += state.blocks[i].size();
+  return std::max(warmup_steps(joined(state.blocks)), static_cast<int>(unsettled));
+}
 
 /// What one question's blocks say of drift is news to all.
 void Schedule::judge() {
@@ -164,9 +171,13 @@ std::optional<Block> Schedule::next(double now_s) {
   return take_turn(now_s);
 }
 
-void Schedule::record(const Block& block, const std::vector<double>& step_times_s, double block_s) {
+void Schedule::record(const Block& block, const std::vector<double>& step_times_s, double block_s,
+                      double sm_clock_hz) {
   State& state = states_[block.question];
-  if (!step_times_s.empty()) state.blocks.push_back(step_times_s);
+  if (!step_times_s.empty()) {
+    state.blocks.push_back(step_times_s);
+    state.settling.push_back({median(step_times_s), sm_clock_hz});
+  }
   judge();
   if (step_times_s.empty() || state.blocks.size() == 1) return;
   double stepping = block.discard * median(step_times_s);

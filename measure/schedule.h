@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "measure/gpu/settle.h"
 #include "measure/plan.h"
 #include "measure/stop_rule.h"
 
@@ -36,9 +37,10 @@ class Schedule {
   void preload(int question, Blocks blocks);
   /// nullopt: done.
   std::optional<Block> next(double now_s);
-  /// What a block brought: step times (slowest rank) without the discarded ones, and what the
-  /// whole block took.
-  void record(const Block& block, const std::vector<double>& step_times_s, double block_s);
+  /// What a block brought: step times (slowest rank) without the discarded ones, what the whole
+  /// block took, and the clock that GPUs had (0: unknown).
+  void record(const Block& block, const std::vector<double>& step_times_s, double block_s,
+              double sm_clock_hz = 0);
   /// No further block of this question, and none of larger batches of its model on as many ranks.
   void out_of_memory(int question);
 
@@ -58,7 +60,8 @@ class Schedule {
 
  private:
   struct State {
-    Blocks earlier, blocks;  ///< with the steps of warm-up
+    Blocks earlier, blocks;            ///< with the steps of warm-up
+    std::vector<BlockState> settling;  ///< of `blocks`
     double half_width = std::numeric_limits<double>::infinity();
     bool out_of_memory = false;
   };

@@ -49,6 +49,26 @@ std::string disturbance(const MeasuredConfiguration& measured) {
   return among == 0 ? "" : formatted(" (%zu of them disturbed)", among);
 }
 
+/// What held GPUs back, and who else was on them.
+std::string gpu_remarks(const MeasuredConfiguration& measured) {
+  std::string text;
+  for (const GpuConditions& gpu : measured.gpus) {
+    const std::string whose = ", rank " + std::to_string(gpu.rank) + "'s GPU ";
+    for (const std::string& reason : gpu.throttled) text += whose + "slowed by " + reason;
+    for (const std::string& other : gpu.other_processes) text += whose + "shared with " + other;
+  }
+  return text;
+}
+
+/// Of all GPUs; 0: unknown.
+double energy_per_step_j(const MeasuredConfiguration& measured) {
+  double energy = 0;
+  for (const GpuConditions& gpu : measured.gpus) {
+    if (gpu.steps > 0) energy += gpu.energy_j / gpu.steps;
+  }
+  return energy;
+}
+
 /// What other programs did to the measurement, and what would help; empty where they did little.
 std::string disturbance_report(const std::vector<const MeasuredConfiguration*>& all) {
   size_t steps = 0, apart = 0, spoilt = 0;
@@ -159,6 +179,7 @@ Json summary_json(const Summary& summary) {
         row["overhead_relative"] = c.overhead_relative;
         row["disturbed_steps"] = step_count(c.disturbed) + disturbed_steps(c.ranks);
       }
+      if (const double energy = energy_per_step_j(c)) row["energy_per_step_j"] = energy;
       if (c.peak_memory_bytes) row["peak_memory_bytes"] = *c.peak_memory_bytes;
       out["configurations"].push_back(row);
     }
@@ -177,7 +198,7 @@ std::string describe(const std::string& name, const MeasuredConfiguration& measu
   const std::vector<double> times = measured.step_times();
   return "measured " + name + ": " + format_duration(Seconds<>(median(times))) + " " +
          uncertainty(measured) + formatted(", %zu steps", times.size()) + disturbance(measured) +
-         formatted(", %.1f samples/s", throughput(measured));
+         formatted(", %.1f samples/s", throughput(measured)) + gpu_remarks(measured);
 }
 
 void print_summary(const Summary& summary, bool json) {

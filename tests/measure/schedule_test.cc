@@ -68,6 +68,21 @@ TEST(Schedule, StartsWithTheCheapest) {
             (std::vector<int>{1, 2, 0}));
 }
 
+TEST(Schedule, BlocksBeforeAGpuHasSettledAreWarmup) {
+  Schedule schedule(questions({100}), StopGoal{1e-9, 1000}, 60);
+  const auto record = [&](double clock_hz, double step_s) {
+    const auto block = schedule.next(0);
+    ASSERT_TRUE(block.has_value());
+    schedule.record(*block, std::vector<double>(block->steps, step_s), 0.5, clock_hz);
+  };
+  record(1.2e9, 0.11);
+  record(1.5e9, 0.105);
+  for (int i = 0; i < 4; ++i) record(1.9e9, 0.1);
+  const std::vector<double> counted = schedule.samples(0);
+  EXPECT_EQ(std::ranges::count(counted, 0.1), static_cast<long>(counted.size()));
+  EXPECT_GT(schedule.warmup(0), kLeastWarmup);
+}
+
 TEST(Schedule, TakesTurnsWhileNoisy) {
   Schedule schedule(questions({100, 101}), StopGoal{1e-9, 1000}, 60);
   Rehearsal machine(0.1);
