@@ -1,0 +1,330 @@
+#!/usr/bin/env python3
+"""The stages of tests/gpu/run.sh that train: each writes a CSV, `summary` makes one page of them."""
+import argparse
+import csv
+import importlib.util
+import json
+import os
+import pathlib
+import socket
+import statistics
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "bench"))
+from pytorch_networks import LARGE_MODELS, MODELS, VOCABULARY, networks  # noqa: E402
+
+SHAPES = MODELS | LARGE_MODELS
+WARMUP = 5
+ROUNDS = 2
+CPU_MEMORY = "1GiB"  # so that a batch that does not fit is soon found
+
+
+def setting(name):
+    return os.environ[name].split(",")
+
+
+def steps_wanted():
+    return int(os.environ["STEPS"])
+
+
+def tell(text):
+    print(text, flush=True)
+
+
+class Measure:
+    """Our programs, with what every call says alike."""
+
+    def __init__(self, args):
+        self.bin, self.out, self.device = pathlib.Path(args.bin), pathlib.Path(args.out), args.device
+
+    def store(self, name):
+        return self.out / name
+
+    def measure(self, *arguments, store, precision="float32", environment=None, wait=True):
+        command = [str(self.bin / "measure"), *arguments, "--device", self.device, "--precision", precision, "--store", str(store)]
+        if self.device == "cpu":
+            command += ["--memory-per-rank", CPU_MEMORY]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                   env=os.environ | (environment or {}))
+        return self.finished(process) if wait else process
+
+    @staticmethod
+    def finished(process):
+        out, err = process.communicate()
+        if process.returncode != 0:
+            raise RuntimeError(err.strip().splitlines()[-1] if err.strip() else f"exit {process.returncode}")
+        return out
+
+    def train(self, model, batches, precision, store):
+        """Runs by batch."""
+        shape = SHAPES[model][0]
+        self.measure("train", "--model", model, "--input", shape, "--batch", ",".join(map(str, batches)), "--world-sizes", "1",
+                     "--steps", str(steps_wanted() + WARMUP), store=store, precision=precision)
+        runs = [json.loads(file.read_text()) for file in sorted(pathlib.Path(store, "runs").glob("*.json"))]
+        return {run["steps"]["local_batch"]: run["steps"] for run in runs if run["steps"]["precision"].startswith(precision)}
+
+    def predict(self, store, model, batch, precision):
+        """The candidate for one rank, or the sentence that refuses it."""
+        done = subprocess.run([str(self.bin / "predict"), "--store", str(store), "--model", model, "--batch", str(batch), "--gpus", "1",
+                               "--max-accumulation", "1", "--precision", precision, "--json"], capture_output=True, text=True)
+        if done.returncode != 0:
+            return None, done.stderr.strip()
+        return json.loads(done.stdout)["candidates"][0], ""
+
+
+def step_times(steps):
+    return steps["ranks"][0]["step_time_s"]
+
+
+def energy(steps):
+    gpus = steps.get("gpus", [])
+    return gpus[0].get("energy_per_step_j") if gpus else None
+
+
+def write(path, rows):
+    if not rows:
+        raise RuntimeError("nothing was measured")
+    with open(path, "w", newline="") as file:
+        table = csv.DictWriter(file, rows[0].keys())
+        table.writeheader()
+        table.writerows(rows)
+
+
+def rounded(value, digits=6):
+    return "" if value is None else f"{value:.{digits}g}"
+
+
+def pytorch_child(args):
+    """PyTorch's eager steps of one model and precision at several batches; prints times by batch as JSON."""
+    import torch
+    cuda = args.device == "cuda"
+    place = torch.device(args.device)
+    torch.set_num_threads(1)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = args.precision == "tf32"
+    shape, classes = SHAPES[args.model]
+    net = networks(torch)[args.model](classes).to(place)
+    optimizer = torch.optim.SGD(net.parameters(), 0.01, momentum=0.9)
+    result = {}
+    for batch in map(int, args.batches.split(",")):
+        if "x" in shape:
+            inputs = torch.randn(batch, *map(int, shape.split("x")), device=place)
+        else:
+            inputs = torch.randint(VOCABULARY, (batch, int(shape)), device=place)
+        targets = torch.randint(classes, (batch,), device=place)
+        times = []
+        for step in range(-WARMUP, steps_wanted()):
+            start = time.perf_counter()
+            optimizer.zero_grad()
+            with torch.autocast(args.device, torch.bfloat16, enabled=args.precision == "bfloat16"):
+                loss = torch.nn.functional.cross_entropy(net(inputs).float(), targets)
+            loss.backward()
+            optimizer.step()
+            loss.item()
+            if cuda:
+                torch.cuda.synchronize()
+            if step >= 0:
+                times.append(time.perf_counter() - start)
+        result[batch] = times
+    tell(json.dumps(result))
+
+
+def pytorch_steps(args, model, precision, batches):
+    done = subprocess.run([sys.executable, __file__, "--device", args.device, "--bin", args.bin, "--out", args.out, "pytorch", "--model",
+                           model, "--precision", precision, "--batches", ",".join(map(str, batches))], capture_output=True, text=True)
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines()
+        tell(f"  PyTorch, {model} in {precision}: {lines[-1] if lines else 'failed'}")
+        return {}
+    return {int(batch): times for batch, times in json.loads(done.stdout.splitlines()[-1]).items()}
+
+
+def beside(args):
+    """Ours and PyTorch's in turns, each in processes of its own; medians."""
+    measure = Measure(args)
+    compare = importlib.util.find_spec("torch") is not None
+    if not compare:
+        tell(f"no torch package for {sys.executable}: ours alone")
+    batches, rows, failed = [int(b) for b in setting("BATCHES")], [], False
+    for model in setting("MODELS"):
+        for precision in setting("PRECISIONS"):
+            ours, theirs, seen = {b: [] for b in batches}, {b: [] for b in batches}, {}
+            for turn in range(ROUNDS):
+                try:
+                    seen = measure.train(model, batches, precision, measure.store(f"beside/{model}-{precision}-{turn}"))
+                except RuntimeError as error:
+                    tell(f"  {model} in {precision}: {error}")
+                    failed = True
+                    break
+                for b, steps in seen.items():
+                    ours[b] += step_times(steps)
+                for b, times in (pytorch_steps(args, model, precision, batches) if compare else {}).items():
+                    theirs[b] += times
+            for b in batches:
+                if not ours[b]:
+                    continue
+                a, p = statistics.median(ours[b]), statistics.median(theirs[b]) if theirs[b] else None
+                rows.append({"model": model, "precision": precision, "batch": b, "ours_s": rounded(a), "pytorch_s": rounded(p),
+                             "ratio": rounded(a / p if p else None, 3), "samples_per_s": rounded(b / a, 4),
+                             "energy_j_per_step": rounded(energy(seen[b]), 4), "peak_memory_bytes": rounded(seen[b].get("peak_memory_bytes"), 12)})
+                tell("  " + "  ".join(f"{k} {v}" for k, v in rows[-1].items() if v != ""))
+    write(measure.out / "beside.csv", rows)
+    return not failed
+
+
+def largest_predicted(measure, store, model, precision):
+    """The largest batch that predict thinks fits, or None where it cannot tell."""
+    def fits(batch):
+        candidate, _ = measure.predict(store, model, batch, precision)
+        return candidate is not None and candidate["feasible"]
+    low = 1
+    while fits(2 * low) and low < 1 << 20:
+        low *= 2
+    if low == 1 or low >= 1 << 20:
+        return None
+    high = 2 * low
+    while high - low > max(1, low // 64):
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
+
+
+def largest_found(measure, model, precision, predicted):
+    """Trains just below and above the prediction: the largest that fits, and the smallest that does not."""
+    batches = sorted({max(1, round(predicted * f)) for f in (0.8, 0.9, 0.95, 1.05, 1.1, 1.25)})
+    store = measure.store(f"largest/{model}-{precision}")
+    measure.measure("--model", model, "--input", SHAPES[model][0], "--local-batch", ",".join(map(str, batches)), "--world-sizes", "1",
+                    "--budget", "60s", store=store, precision=precision)
+    profile = json.loads((store / "profile.json").read_text())
+    found = {c["local_batch"]: c["status"] for w in profile["workloads"] for c in w["configurations"]}
+    fit = [b for b, status in found.items() if status == "ok"]
+    full = [b for b, status in found.items() if status != "ok"]
+    return max(fit, default=None), min(full, default=None)
+
+
+def forecast(args):
+    """Fitted on small batches, larger ones predicted and then trained."""
+    measure = Measure(args)
+    small = [int(b) for b in setting("BATCHES")]
+    large = [2 * small[-1], 4 * small[-1]]
+    rows, good = [], True
+    for model in setting("MODELS"):
+        for precision in setting("PRECISIONS"):
+            store = measure.store(f"forecast/{model}-{precision}")
+            try:
+                measure.measure("--model", model, "--input", SHAPES[model][0], "--local-batch", ",".join(map(str, small)), "--world-sizes",
+                                "1", "--budget", "20s" if args.device == "cpu" else "40s", store=store, precision=precision)
+                subprocess.run([measure.bin / "calibrate", "--store", store], check=True, capture_output=True)
+                trained = measure.train(model, large, precision, store)
+            except (RuntimeError, subprocess.CalledProcessError) as error:
+                tell(f"  {model} in {precision}: {error}")
+                good = False
+                continue
+            for batch in large:
+                candidate, refusal = measure.predict(store, model, batch, precision)
+                if candidate is None or batch not in trained:
+                    tell(f"  {model} in {precision}, batch {batch}: {refusal or 'was not trained'}")
+                    good = False
+                    continue
+                seen, memory = statistics.median(step_times(trained[batch])), trained[batch].get("peak_memory_bytes")
+                step, peak = candidate["step_time_s"], candidate["peak_memory_bytes"]
+                rows.append({"model": model, "precision": precision, "batch": batch, "predicted_s": rounded(step), "measured_s": rounded(seen),
+                             "error_percent": rounded(step and 100 * (step / seen - 1), 3), "predicted_bytes": rounded(peak, 12),
+                             "measured_bytes": rounded(memory, 12),
+                             "memory_error_percent": rounded(100 * (peak / memory - 1) if peak and memory else None, 3),
+                             "largest_predicted": "", "largest_fits": "", "smallest_does_not": ""})
+            largest = largest_predicted(measure, store, model, precision)
+            if rows and largest:
+                fits, does_not = largest_found(measure, model, precision, largest)
+                rows[-1] |= {"largest_predicted": largest, "largest_fits": fits, "smallest_does_not": does_not}
+            for row in rows[-len(large):]:
+                tell("  " + "  ".join(f"{k} {v}" for k, v in row.items() if v not in ("", None)))
+            other = "bfloat16" if precision != "bfloat16" else "float32"
+            candidate, refusal = measure.predict(store, model, large[0], other)
+            tell(f"  {model} in {other}, measured in {precision}: " + (refusal.splitlines()[-1] if candidate is None else "PREDICTED"))
+            good &= candidate is None
+            overhead = [c["overhead_relative"] for w in json.loads((store / "profile.json").read_text())["workloads"]
+                        for c in w["configurations"]]
+            tell(f"  measuring took {100 * max(overhead):.3f} % of a step at most")
+    write(measure.out / "forecast.csv", rows)
+    return good
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def ranks(args):
+    """2 and 4 ranks on one device: on a GPU started by environment variables alone, as torchrun does."""
+    measure = Measure(args)
+    good = True
+    for n in (2, 4):
+        common = ["--model", "resnet18", "--input", "3x32x32", "--batch", "32", "--budget", "30s", "--world-sizes", str(n)]
+        started = time.monotonic()
+        try:
+            if args.device == "cpu":
+                measure.measure(*common, "--oversubscribe", store=measure.store("ranks"))
+            else:
+                port = str(free_port())
+                processes = [measure.measure(*common, "--share-gpu", store=measure.store("ranks"), wait=False, environment={
+                    "RANK": str(r), "WORLD_SIZE": str(n), "LOCAL_RANK": str(r), "LOCAL_WORLD_SIZE": str(n), "MASTER_ADDR": "127.0.0.1",
+                    "MASTER_PORT": port}) for r in range(n)]
+                for process in processes:
+                    Measure.finished(process)
+            tell(f"  {n} ranks on one {args.device}: works ({time.monotonic() - started:.0f} s)")
+        except RuntimeError as error:
+            tell(f"  {n} ranks on one {args.device}: {error}")
+            good = False
+    return good
+
+
+def markdown(path):
+    rows = list(csv.reader(open(path, newline="")))
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+
+
+def summary(args):
+    """One page of what is there."""
+    out = pathlib.Path(args.out)
+    parts = ["# On " + args.device]
+    if (out / "devices.txt").exists():
+        parts.append("```\n" + (out / "devices.txt").read_text().strip() + "\n```")
+    for name, title in (("beside", "Step beside PyTorch's (aim: ratio 1.0 or less)"),
+                        ("forecast", "Predicted from small batches (aims: median error of steps 3 %, of memory 5 %)")):
+        if not (out / f"{name}.csv").exists():
+            continue
+        parts += ["## " + title, markdown(out / f"{name}.csv")]
+        for column in ("ratio", "error_percent", "memory_error_percent"):
+            values = [abs(float(row[column])) for row in csv.DictReader(open(out / f"{name}.csv", newline="")) if row.get(column)]
+            if values:
+                parts.append(f"{column}: median {statistics.median(values):.3g}, worst {max(values):.3g}, of {len(values)}")
+    (out / "table.md").write_text("\n\n".join(parts) + "\n")
+    tell((out / "table.md").read_text())
+    return True
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bin", required=True, help="folder of measure")
+    parser.add_argument("--device", choices=("cpu", "cuda"), required=True)
+    parser.add_argument("--out", required=True)
+    stages = parser.add_subparsers(dest="stage", required=True)
+    for stage in (beside, forecast, ranks, summary):
+        stages.add_parser(stage.__name__).set_defaults(run=stage)
+    child = stages.add_parser("pytorch")
+    for option in ("--model", "--precision", "--batches"):
+        child.add_argument(option, required=True)
+    args = parser.parse_args()
+    if args.stage == "pytorch":
+        return pytorch_child(args)
+    try:
+        sys.exit(0 if args.run(args) else 1)
+    except RuntimeError as error:
+        sys.exit(f"{args.stage}: {error}")
+
+
+main()
