@@ -211,7 +211,7 @@ Job make_job(const CommandLine& line, const MpiRuntime& mpi, Communicator& world
   job.cpus = cpus_of_ranks(world);
   if (ours) job.started_s = std::stod(variable(kStartedVariable));
   job.terminal = !variable(kTerminalVariable).empty() || (!ours && ::isatty(STDERR_FILENO) != 0);
-  limit_memory(job.machine.memory_per_rank_bytes);
+  if (options.device == "cpu") limit_memory(job.machine.memory_per_rank_bytes);
   return job;
 }
 
