@@ -78,7 +78,7 @@ run_forecast() { table forecast; }
 run_ranks() { table ranks; }
 
 run_timeline() {
-  run "$bin/report" --store "$out/ranks" --out "$out/report" >/dev/null &&
+  run "$bin/report" --store "$out/ranks/2" --out "$out/report" >/dev/null &&
     [[ -s $out/report/timeline.json ]] && echo "timeline: $out/report/timeline.json (ui.perfetto.dev opens it)"
 }
 

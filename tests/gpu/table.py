@@ -69,9 +69,8 @@ class Measure:
         """The candidate for one rank, or the sentence that refuses it."""
         done = subprocess.run([str(self.bin / "predict"), "--store", str(store), "--model", model, "--batch", str(batch), "--gpus", "1",
                                "--max-accumulation", "1", "--precision", precision, "--json"], capture_output=True, text=True)
-        if done.returncode != 0:
-            return None, done.stderr.strip()
-        return json.loads(done.stdout)["candidates"][0], ""
+        candidates = json.loads(done.stdout)["candidates"] if done.stdout.strip() else []
+        return (candidates[0], "") if candidates else (None, done.stderr.strip().splitlines()[-1])
 
 
 def step_times(steps):
@@ -174,15 +173,15 @@ def beside(args):
 
 
 def largest_predicted(measure, store, model, precision):
-    """The largest batch that predict thinks fits, or None where it cannot tell."""
+    """The largest batch that predict does not say is too large; None where it never says so."""
     def fits(batch):
         candidate, _ = measure.predict(store, model, batch, precision)
-        return candidate is not None and candidate["feasible"]
+        return candidate is None or "does not fit" not in (candidate["reason"] or "")
     low = 1
-    while fits(2 * low) and low < 1 << 20:
+    while fits(2 * low):
         low *= 2
-    if low == 1 or low >= 1 << 20:
-        return None
+        if low >= 1 << 20:
+            return None
     high = 2 * low
     while high - low > max(1, low // 64):
         middle = (low + high) // 2
@@ -195,7 +194,7 @@ def largest_found(measure, model, precision, predicted):
     batches = sorted({max(1, round(predicted * f)) for f in (0.8, 0.9, 0.95, 1.05, 1.1, 1.25)})
     store = measure.store(f"largest/{model}-{precision}")
     measure.measure("--model", model, "--input", SHAPES[model][0], "--local-batch", ",".join(map(str, batches)), "--world-sizes", "1",
-                    "--budget", "60s", store=store, precision=precision)
+                    "--budget", "20s" if measure.device == "cpu" else "60s", store=store, precision=precision)
     profile = json.loads((store / "profile.json").read_text())
     found = {c["local_batch"]: c["status"] for w in profile["workloads"] for c in w["configurations"]}
     fit = [b for b, status in found.items() if status == "ok"]
@@ -242,7 +241,7 @@ def forecast(args):
                 tell("  " + "  ".join(f"{k} {v}" for k, v in row.items() if v not in ("", None)))
             other = "bfloat16" if precision != "bfloat16" else "float32"
             candidate, refusal = measure.predict(store, model, large[0], other)
-            tell(f"  {model} in {other}, measured in {precision}: " + (refusal.splitlines()[-1] if candidate is None else "PREDICTED"))
+            tell(f"  {model} in {other}, measured in {precision}: " + (refusal if candidate is None else "PREDICTED"))
             good &= candidate is None
             overhead = [c["overhead_relative"] for w in json.loads((store / "profile.json").read_text())["workloads"]
                         for c in w["configurations"]]
@@ -262,14 +261,14 @@ def ranks(args):
     measure = Measure(args)
     good = True
     for n in (2, 4):
-        common = ["--model", "resnet18", "--input", "3x32x32", "--batch", "32", "--budget", "30s", "--world-sizes", str(n)]
-        started = time.monotonic()
+        common = ["--model", "resnet18", "--input", "3x32x32", "--batch", "32", "--budget", "20s", "--world-sizes", str(n)]
+        started, store = time.monotonic(), measure.store(f"ranks/{n}")
         try:
             if args.device == "cpu":
-                measure.measure(*common, "--oversubscribe", store=measure.store("ranks"))
+                measure.measure(*common, "--oversubscribe", store=store)
             else:
                 port = str(free_port())
-                processes = [measure.measure(*common, "--share-gpu", store=measure.store("ranks"), wait=False, environment={
+                processes = [measure.measure(*common, "--share-gpu", store=store, wait=False, environment={
                     "RANK": str(r), "WORLD_SIZE": str(n), "LOCAL_RANK": str(r), "LOCAL_WORLD_SIZE": str(n), "MASTER_ADDR": "127.0.0.1",
                     "MASTER_PORT": port}) for r in range(n)]
                 for process in processes:
