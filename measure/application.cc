@@ -19,8 +19,10 @@
 #include "measure/launch/agreement.h"
 #include "measure/launch/launcher.h"
 #include "measure/launch/supervisor.h"
+#include "measure/launch/world.h"
 #include "measure/memory_use.h"
 #include "measure/mpi/mpi_communicator.h"
+#include "measure/nccl_record.h"
 #include "measure/options.h"
 #include "measure/plan.h"
 #include "measure/request.h"
@@ -45,10 +47,12 @@ MpiLauncherProgram require_launcher() {
               " brings one, or a module of your site");
 }
 
+constexpr char kSharedGpu[] = "shared GPU";
+
 /// What makes a machine another one than it seems.
 std::string machine_label(bool sharing, const MeasureOptions& options) {
   std::vector<std::string> labels;
-  if (sharing) labels.emplace_back("oversubscribed");
+  if (sharing) labels.emplace_back(options.device == "cuda" ? kSharedGpu : "oversubscribed");
   if (const auto emulated = emulated_host()) labels.push_back("emulated: " + emulated->description);
   if (options.rehearsal.active()) labels.push_back(options.rehearsal.label());
   std::string text;
@@ -121,7 +125,9 @@ int list_devices(const MeasureOptions& options) {
 int run_parent(const CommandLine& line, int argc, char** argv) {
   const MeasureOptions& options = line.measure;
   const Topology topology = device_topology(Affinity::kHonoured, options);
-  const int free_ranks = std::max(1, topology.host.cores / options.threads);
+  const bool on_gpus = options.device == "cuda";
+  const int free_ranks =
+      std::max(1, on_gpus ? visible_gpus() : topology.host.cores / options.threads);
   if (topology.host.cores < options.threads) {
     throw UsageError("--threads " + std::to_string(options.threads) + ": this machine has " +
                      std::to_string(topology.host.cores) + " cores for us");
@@ -130,7 +136,12 @@ int run_parent(const CommandLine& line, int argc, char** argv) {
   check_request(line, sizes);
   const int ranks = sizes.back();
   const bool sharing = ranks > free_ranks;
-  if (sharing && !options.oversubscribe) {
+  if (sharing && on_gpus && !options.share_gpu) {
+    throw UsageError("world size " + std::to_string(ranks) + " needs more GPUs than there are (" +
+                     std::to_string(free_ranks) +
+                     "); add --share-gpu to see that it works: such times predict nothing");
+  }
+  if (sharing && !on_gpus && !options.oversubscribe) {
     throw UsageError("world size " + std::to_string(ranks) + " needs more cores than there are (" +
                      std::to_string(topology.host.cores) + " for " +
                      std::to_string(options.threads) +
@@ -160,9 +171,6 @@ void ensure_environment(int threads, char** argv) {
 }
 
 void require_ranks_of(Launcher launcher, const Communicator& world) {
-  if (launcher == Launcher::kTorchrun) {
-    throw UsageError("torchrun started this, but CPU ranks talk MPI: take mpirun, or srun");
-  }
   const int launched = launched_ranks(launcher, std::getenv);
   if (launched <= 1 || world.size() == launched) return;
   throw Error(launcher_name(launcher) + " started " + std::to_string(launched) + " ranks, but " +
@@ -187,26 +195,54 @@ void require_ranks_of(Launcher launcher, const Communicator& world) {
   std::abort();  // not reached
 }
 
-Job make_job(const CommandLine& line, const MpiRuntime& mpi, Communicator& world,
+/// What this rank trains on, and what data goes between.
+struct Devices {
+  World::GpuConnection gpus;  ///< `world` is also set where there are none
+  std::unique_ptr<Device> gpu;
+  std::string nccl_log;
+};
+
+Devices connect_devices(World& connection, const MeasureOptions& options,
+                        const std::function<void(const std::string&)>& failed) {
+  Devices devices;
+  devices.gpus.world = &connection.control();
+  if (options.device != "cuda") return devices;
+  devices.nccl_log =
+      keep_nccl_log(Store(options.store).folder / "nccl", connection.control().rank());
+  devices.gpus = connection.connect_gpus({options.share_gpu, options.timeout_s, failed});
+  devices.gpu = make_device(options.device, devices.gpus.device);
+  return devices;
+}
+
+Job make_job(const CommandLine& line, const World& connection, const Devices& devices,
              Watchdog& watchdog) {
   const MeasureOptions& options = line.measure;
+  Communicator& world = *devices.gpus.world;
   const bool ours = !variable(kLaunchLineVariable).empty();
   MachineInputs inputs;
   inputs.topology = device_topology(ours ? Affinity::kHonoured : Affinity::kIgnored, options);
   inputs.device = options.device;
   const RankMap map = map_ranks(world, inputs.topology.host.hostname);
   // Emulated hosts share the cores of one machine: none has its own.
-  const bool sharing = !emulated_host() && take_cores(world, map, inputs.topology, options.threads,
-                                                      options.oversubscribe);
+  const bool on_gpus = options.device == "cuda";
+  const bool sharing_cores =
+      !emulated_host() && take_cores(world, map, inputs.topology, options.threads,
+                                     options.oversubscribe || options.share_gpu);
   inputs.threads_per_rank = options.threads;
-  inputs.label = machine_label(sharing, options);
+  inputs.label = machine_label(on_gpus ? devices.gpus.shared : sharing_cores, options);
   inputs.launch_line = variable(kLaunchLineVariable);
   if (!ours) inputs.launch_line = "started by " + launcher_name(detect_launcher(std::getenv));
   inputs.compute_settings = set_up_compute(options.threads);
   inputs.torch = torch_version();
-  inputs.mpi = mpi.library().version + ", thread level " + mpi.library().thread_level;
+  inputs.mpi = connection.control_library();
   inputs.memory_per_rank_bytes = options.memory_per_rank_bytes;
   Job job{world, watchdog, map, describe_machine(world, map, inputs), clock_now()};
+  if (on_gpus) {
+    job.machine.libraries["nccl"] = devices.gpus.nccl;
+    job.machine.libraries["cuda"] = devices.gpus.cuda;
+    job.device = devices.gpu.get();
+  }
+  job.nccl_log = devices.nccl_log;
   job.bare_process_bytes = resident_bytes();
   job.cpus = cpus_of_ranks(world);
   if (ours) job.started_s = std::stod(variable(kStartedVariable));
@@ -223,7 +259,10 @@ void introduce(const Job& job) {
   std::ifstream maps("/proc/self/maps");
   const LoadedBlas blas = find_blas({std::istreambuf_iterator<char>(maps), {}});
   if (!blas.warning.empty()) std::cerr << "measure: warning: " << blas.warning << "\n";
-  if (machine.label.starts_with("oversubscribed")) {
+  if (machine.label.starts_with(kSharedGpu)) {
+    std::cerr << "measure: ranks share a GPU: times are labelled \"" << machine.label
+              << "\" and predict nothing\n";
+  } else if (machine.label.starts_with("oversubscribed")) {
     std::cerr << "measure: ranks share cores: times are labelled \"" << machine.label
               << "\" and predict nothing\n";
   } else if (!machine.label.empty()) {
@@ -233,8 +272,12 @@ void introduce(const Job& job) {
 
 void run_rank(const CommandLine& line, char** argv, Launcher launcher) {
   ensure_environment(line.measure.threads, argv);
-  MpiRuntime mpi;
-  Communicator& world = mpi.world();
+  const bool on_gpus = line.measure.device == "cuda";
+  if (launcher == Launcher::kTorchrun && !on_gpus) {
+    throw UsageError("torchrun started this, but CPU ranks talk MPI: take mpirun, or srun");
+  }
+  World connection(launcher, on_gpus, line.measure.timeout_s);
+  Communicator& world = connection.control();
   Watchdog watchdog(line.measure.timeout_s, [&](const std::string&) {
     fail(world, watchdog,
          "no progress for " + format_duration(Seconds<>(line.measure.timeout_s)) +
@@ -249,7 +292,10 @@ void run_rank(const CommandLine& line, char** argv, Launcher launcher) {
       arguments.emplace_back(*argument);
     }
     require_agreement(world, shell_line(arguments), program_identity());
-    Job job = make_job(line, mpi, world, watchdog);
+    const Devices devices = connect_devices(connection, line.measure, [&](const std::string& what) {
+      fail(world, watchdog, what, kExitFailed);
+    });
+    Job job = make_job(line, connection, devices, watchdog);
     const std::vector<int> sizes = world_sizes(line, world.size());
     check_request(line, sizes);
     if (job.leads()) {

@@ -7,6 +7,7 @@
 #include "measure/block.h"
 #include "measure/clock.h"
 #include "measure/link_check.h"
+#include "measure/nccl_record.h"
 #include "measure/plan.h"
 #include "measure/progress.h"
 #include "measure/request.h"
@@ -61,6 +62,7 @@ class Campaign {
     check_neighbours();
     plan();
     train();
+    keep_what_nccl_said();
     if (job_.leads()) {
       save();
       progress_.clear();
@@ -91,6 +93,11 @@ class Campaign {
       }
     }
     save();
+  }
+
+  void keep_what_nccl_said() {
+    if (job_.machine.device == "cpu") return;
+    profile_.machine.nccl = collect_nccl_log(job_.world, job_.nccl_log);
   }
 
   void save() {

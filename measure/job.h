@@ -36,6 +36,7 @@ struct Job {
   double bare_process_bytes = 0;       ///< resident, with all libraries and without any network
   std::vector<std::vector<int>> cpus;  ///< of every rank
   bool terminal = false;               ///< the user sees standard error on a terminal
+  std::string nccl_log;                ///< file of this rank; empty: none
   Device* device = nullptr;            ///< where this rank trains; nullptr: its CPUs
 
   bool leads() const { return world.rank() == 0; }

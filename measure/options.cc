@@ -106,6 +106,8 @@ void add_common(CLI::App& app, MeasureOptions& options, Texts& texts,
                "wait for the optimizer's recorded time, too");
   app.add_flag("--oversubscribe", options.oversubscribe,
                "allow more ranks than cores: for trying out, such times predict nothing");
+  app.add_flag("--share-gpu", options.share_gpu,
+               "allow more ranks than GPUs: to see that it works, such times predict nothing");
   app.add_flag("--json", options.json, "one JSON document on standard output");
 }
 

@@ -34,6 +34,7 @@ struct MeasureOptions {
   double memory_per_rank_bytes = 0;  ///< 0: an equal share
   bool json = false;
   bool oversubscribe = false;
+  bool share_gpu = false;  ///< ranks may share a GPU
   RehearsalOptions rehearsal;
 };
 
