@@ -298,6 +298,10 @@ Calibration calibrate_observations(const std::vector<Observation>& rows, const s
 }
 
 Calibration calibrate_profile(const Profile& profile, const std::string& source) {
+  if (profile.machine.label.starts_with(kSharedGpuLabel)) {
+    throw Refusal(source + ": ranks shared a GPU (" + profile.machine.label +
+                  "): such times predict nothing; measure with one GPU a rank");
+  }
   Calibration calibration = calibrate(observations_of(profile), &profile, source, {});
   calibration.device = profile.machine.device;
   calibration.label = profile.machine.label;

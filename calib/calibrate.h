@@ -20,7 +20,8 @@ namespace forerun {
 Calibration calibrate_observations(const std::vector<Observation>& rows, const std::string& source,
                                    const Ingredients& ingredients = {});
 
-/// The same for what `measure` wrote, with its sweeps, memory and machine.
+/// The same for what `measure` wrote, with its sweeps, memory and machine. Throws Refusal where
+/// ranks shared a GPU.
 Calibration calibrate_profile(const Profile& profile, const std::string& source);
 
 /// Points of each workload of a calibration, by its name there.

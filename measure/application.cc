@@ -47,12 +47,10 @@ MpiLauncherProgram require_launcher() {
               " brings one, or a module of your site");
 }
 
-constexpr char kSharedGpu[] = "shared GPU";
-
 /// What makes a machine another one than it seems.
 std::string machine_label(bool sharing, const MeasureOptions& options) {
   std::vector<std::string> labels;
-  if (sharing) labels.emplace_back(options.device == "cuda" ? kSharedGpu : "oversubscribed");
+  if (sharing) labels.emplace_back(options.device == "cuda" ? kSharedGpuLabel : "oversubscribed");
   if (const auto emulated = emulated_host()) labels.push_back("emulated: " + emulated->description);
   if (options.rehearsal.active()) labels.push_back(options.rehearsal.label());
   std::string text;
@@ -259,7 +257,7 @@ void introduce(const Job& job) {
   std::ifstream maps("/proc/self/maps");
   const LoadedBlas blas = find_blas({std::istreambuf_iterator<char>(maps), {}});
   if (!blas.warning.empty()) std::cerr << "measure: warning: " << blas.warning << "\n";
-  if (machine.label.starts_with(kSharedGpu)) {
+  if (machine.label.starts_with(kSharedGpuLabel)) {
     std::cerr << "measure: ranks share a GPU: times are labelled \"" << machine.label
               << "\" and predict nothing\n";
   } else if (machine.label.starts_with("oversubscribed")) {

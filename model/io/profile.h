@@ -19,6 +19,10 @@ namespace forerun {
 
 inline constexpr int kProfileVersion = 1;
 
+/// What the label of a machine begins with where ranks shared a GPU: it shows that they work, not
+/// how fast, and is never fitted.
+inline constexpr char kSharedGpuLabel[] = "shared GPU";
+
 struct Host {
   std::string hostname;
   std::string processor;  ///< model name

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include "calib/calibrate.h"
 #include "calib/compute_line.h"
+#include "model/error.h"
 
 namespace forerun {
 namespace {
@@ -96,6 +98,17 @@ TEST(ObservationsOfProfile, MedianOfTheSlowestRank) {
   ASSERT_EQ(rows.size(), 1u);
   EXPECT_DOUBLE_EQ(rows[0].step_time_s, 3);  // of 3 2 9 2 3
   EXPECT_DOUBLE_EQ(*rows[0].grad_bytes, 40);
+}
+
+TEST(CalibrateProfile, RefusesRanksThatSharedAGpu) {
+  Profile profile;
+  profile.machine.label = "shared GPU; recorded compute";
+  try {
+    calibrate_profile(profile, "p.json");
+    FAIL();
+  } catch (const Refusal& refusal) {
+    EXPECT_TRUE(std::string(refusal.what()).starts_with("p.json: ranks shared a GPU"));
+  }
 }
 
 }  // namespace
