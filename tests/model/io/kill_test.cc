@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <random>
 
@@ -32,9 +33,12 @@ Profile numbered(int number) {
 TEST(SaveProfile, AThousandKillsNeverTearTheFile) {
   const TemporaryFolder folder;
   const auto path = folder.path() / "profile.json";
+  const auto start = std::chrono::steady_clock::now();
   save_profile(path, numbered(1));
+  const std::chrono::duration<double, std::micro> once = std::chrono::steady_clock::now() - start;
   std::mt19937 random(7);
-  std::uniform_int_distribution<int> microseconds(0, 3000);
+  // Up to several writes, however long one takes here.
+  std::uniform_int_distribution<int> microseconds(0, 1000 + static_cast<int>(5 * once.count()));
   int last = 1, interrupted = 0;
   for (int kill = 0; kill < 1000; ++kill) {
     const pid_t child = ::fork();
