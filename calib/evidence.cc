@@ -5,8 +5,9 @@
 #include <optional>
 #include <set>
 
+#include "calib/block_variance.h"
 #include "calib/compute_line.h"
-#include "calib/statistics.h"
+#include "model/statistics.h"
 
 namespace forerun {
 namespace {

@@ -5,7 +5,7 @@
 #include <map>
 #include <utility>
 
-#include "calib/statistics.h"
+#include "model/statistics.h"
 
 namespace forerun {
 namespace {

@@ -5,7 +5,7 @@
 #include <set>
 
 #include "calib/naive.h"
-#include "calib/statistics.h"
+#include "model/statistics.h"
 
 namespace forerun {
 namespace {

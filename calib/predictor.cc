@@ -7,11 +7,10 @@
 #include "calib/conditioned_workload.h"
 #include "calib/naive.h"
 #include "calib/refusal.h"
+#include "model/statistics.h"
 
 namespace forerun {
 namespace {
-
-constexpr double kNormal90 = 1.6448536269514722;  // 95 % quantile of the normal distribution
 
 /// P(ln T <= x) under a mixture.
 double mixture_cdf(const std::vector<LogNormal>& parts, const std::vector<double>& weights,

@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "calib/compute_line.h"
-#include "calib/statistics.h"
 #include "model/error.h"
+#include "model/statistics.h"
 
 namespace forerun {
 namespace {

@@ -2,6 +2,8 @@
 
 #include <cstdio>
 
+#include "model/io/wording.h"
+
 namespace forerun {
 namespace {
 
@@ -12,9 +14,7 @@ constexpr double kScaleReach = 16;
 
 /// `3 GPUs on 1 node`
 std::string devices_on_nodes(const Configuration& at, const std::string& device) {
-  const int n = at.world_size(), m = at.placement.nodes();
-  return std::to_string(n) + " " + device + (n == 1 ? "" : "s") + " on " + std::to_string(m) +
-         (m == 1 ? " node" : " nodes");
+  return count(at.world_size(), device) + " on " + count(at.placement.nodes(), "node");
 }
 
 std::string settled_by(const std::string& command) { return "; settle it with: " + command; }

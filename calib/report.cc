@@ -4,19 +4,14 @@
 #include <cmath>
 #include <cstdio>
 
+#include "calib/naive.h"
 #include "model/io/command_line.h"
+#include "model/io/wording.h"
 
 namespace forerun {
 namespace {
 
-template <class... Args>
-std::string format(const char* pattern, Args... args) {
-  char out[256];
-  std::snprintf(out, sizeof out, pattern, args...);
-  return out;
-}
-
-std::string percent(double share) { return format("%.1f", 100 * share); }
+std::string percent(double share) { return formatted("%.1f", 100 * share); }
 
 Json to_json(const HeldOut& h) {
   return {{"points", h.points},
@@ -29,6 +24,16 @@ Json to_json(const HeldOut& h) {
           {"log_width_90", h.log_width_90},
           {"interval_score", h.interval_score},
           {"regret", h.regret}};
+}
+
+/// All baselines, also where nothing could be held out: points 0.
+Json naive_json(const std::map<std::string, HeldOut>& naive) {
+  Json out = Json::object();
+  for (const std::string& name : NaivePredictor::names()) {
+    const auto found = naive.find(name);
+    out[name] = to_json(found == naive.end() ? HeldOut{} : found->second);
+  }
+  return out;
 }
 
 /// Means over the models that have held-out points.
@@ -70,30 +75,30 @@ Means means_of(const Calibration& calibration) {
 
 std::string held_out_row(const std::string& name, const HeldOut& h,
                          const std::map<std::string, HeldOut>& naive) {
-  std::string row = format("  %-26.26s %6d %7s %7s %7s %6.0f", name.c_str(), h.points,
-                           percent(h.ape_median).c_str(), percent(h.ape_p90).c_str(),
-                           percent(std::expm1(h.log_width_90 / 2)).c_str(), 100 * h.coverage_90);
+  std::string row = formatted("  %-26.26s %6d %7s %7s %7s %6.0f", name.c_str(), h.points,
+                              percent(h.ape_median).c_str(), percent(h.ape_p90).c_str(),
+                              percent(std::expm1(h.log_width_90 / 2)).c_str(), 100 * h.coverage_90);
   for (const char* baseline : {"ideal", "carry_forward", "linear"}) {
     const auto found = naive.find(baseline);
-    row += found == naive.end() ? format(" %8s", "-")
-                                : format(" %8s", percent(found->second.ape_median).c_str());
+    row += found == naive.end() ? formatted(" %8s", "-")
+                                : formatted(" %8s", percent(found->second.ape_median).c_str());
   }
   return row + "\n";
 }
 
 std::string parameter_row(const Parameter& p) {
-  return format("  %-40.40s %11.4g %11.4g %11.4g   %s\n", p.name.c_str(), p.value(), p.low(),
-                p.high(),
-                p.determined        ? ""
-                : p.prior_sd > 1e-3 ? "not determined by these data"
-                                    : "not in play");
+  return formatted("  %-40.40s %11.4g %11.4g %11.4g   %s\n", p.name.c_str(), p.value(), p.low(),
+                   p.high(),
+                   p.determined        ? ""
+                   : p.prior_sd > 1e-3 ? "not determined by these data"
+                                       : "not in play");
 }
 
 std::string held_out_table(const Calibration& calibration) {
   std::string out = "\nHeld out: " + calibration.held_out_by + "\n";
   out += "  errors are |predicted/observed - 1| of the step time, in %\n";
-  out += format("  %-26s %6s %7s %7s %7s %6s %8s %8s %8s\n", "model", "points", "median", "90 pct",
-                "+- 90%", "inside", "ideal", "carry", "linear");
+  out += formatted("  %-26s %6s %7s %7s %7s %6s %8s %8s %8s\n", "model", "points", "median",
+                   "90 pct", "+- 90%", "inside", "ideal", "carry", "linear");
   bool any = false;
   for (const WorkloadCalibration& w : calibration.workloads) {
     if (!w.held_out || w.held_out->points == 0) continue;
@@ -126,19 +131,19 @@ std::string calibration_text(const Calibration& calibration) {
   if (!calibration.label.empty()) out += " (" + calibration.label + ")";
   out +=
       calibration.converged ? "\n" : "; the search did not converge: treat the numbers with care\n";
+  const char* unit = calibration.device == "cpu" ? "rank" : "GPU";
   for (const NetworkCalibration& network : calibration.networks) {
     out += "\nNetwork" + (network.cluster.empty() ? "" : " of " + network.cluster) +
-           ": measured up to " + std::to_string(network.max_gpus) +
-           (network.max_gpus == 1 ? " GPU or rank on " : " GPUs or ranks on ") +
-           std::to_string(network.max_nodes) + (network.max_nodes == 1 ? " node" : " nodes") + "\n";
+           ": measured up to " + count(network.max_gpus, unit) + " on " +
+           count(network.max_nodes, "node") + "\n";
     if (!network.bytes_known)
       out += "  no workload says its grad_bytes: a byte's cost is known only up to a factor\n";
     for (const Hypothesis& h : network.hypotheses) {
       if (network.hypotheses.size() > 1)
-        out += "  " + h.name + ": " + format("%.0f %%\n", 100 * h.weight);
+        out += "  " + h.name + ": " + formatted("%.0f %%\n", 100 * h.weight);
     }
   }
-  out += format("\n  %-40s %11s %11s %11s\n", "parameter", "estimate", "5 %", "95 %");
+  out += formatted("\n  %-40s %11s %11s %11s\n", "parameter", "estimate", "5 %", "95 %");
   for (const Parameter& p : calibration.parameters) {
     if (p.determined || p.prior_sd > 1e-3) out += parameter_row(p);
   }
@@ -153,12 +158,11 @@ Json calibration_json(const Calibration& calibration) {
     Json model = {{"held_out", to_json(w.held_out.value_or(HeldOut{}))},
                   {"naive", Json::object()},
                   {"method", w.method}};
-    for (const auto& [name, h] : w.naive) model["naive"][name] = to_json(h);
+    model["naive"] = naive_json(w.naive);
     out["models"][w.name] = model;
   }
   const Means means = means_of(calibration);
-  out["mean"] = {{"held_out", to_json(means.model)}, {"naive", Json::object()}};
-  for (const auto& [name, h] : means.naive) out["mean"]["naive"][name] = to_json(h);
+  out["mean"] = {{"held_out", to_json(means.model)}, {"naive", naive_json(means.naive)}};
   out["network"] = Json::object();
   out["parameters"] = Json::object();
   for (const Parameter& p : calibration.parameters) {

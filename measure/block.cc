@@ -7,6 +7,7 @@
 #include "measure/disturbance.h"
 #include "measure/gpu/watch.h"
 #include "measure/stop_rule.h"
+#include "model/statistics.h"
 
 namespace forerun {
 namespace {
@@ -31,10 +32,6 @@ constexpr Part kQuietParts[] = {
     {"quiet_backward", &StepSample::backward_s, &RankSteps::quiet_backward_s},
     {"quiet_comm", &StepSample::exposed_comm_s, &RankSteps::quiet_comm_s},
 };
-
-double median(std::vector<double> values) {
-  return values.empty() ? 0 : median_interval(std::move(values)).median;
-}
 
 struct LocalBlock {
   std::vector<StepSample> samples;  ///< of the steps that count
@@ -222,9 +219,10 @@ std::vector<BucketReady> buckets_of(const std::vector<CollectiveTimeline>& timel
   for (const CollectiveTimeline& one : timeline) {
     if (one.bucket < 0 || one.ready_s.empty()) continue;
     if (one.bucket != last) {
-      buckets.push_back({one.size_bytes, median(one.ready_s), median(one.start_s), 0});
+      buckets.push_back(
+          {one.size_bytes, median_or_zero(one.ready_s), median_or_zero(one.start_s), 0});
     }
-    buckets.back().end_s = median(one.end_s);
+    buckets.back().end_s = median_or_zero(one.end_s);
     last = one.bucket;
   }
   return buckets;
@@ -317,7 +315,7 @@ MeasuredConfiguration to_measured(const Configuration& at, const StepRecord& rec
   measured.optimizer_state_bytes = record.optimizer_state_bytes;
   set_disturbed_apart(measured);
   measured.overhead_relative =
-      median({record.overhead_relative.begin() + warmup, record.overhead_relative.end()});
+      median_or_zero({record.overhead_relative.begin() + warmup, record.overhead_relative.end()});
   if (!measured.step_times().empty()) {
     measured.relative_half_width = half_widths({measured.blocks()}).front();
   }

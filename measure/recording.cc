@@ -6,28 +6,25 @@
 
 #include "measure/stop_rule.h"
 #include "model/error.h"
+#include "model/statistics.h"
 
 namespace forerun {
 namespace {
 
 constexpr char kLabel[] = "recorded compute";
 
-double median(const std::vector<double>& values) {
-  return values.empty() ? 0 : median_interval(values).median;
-}
-
 Recording recording_of(const MeasuredConfiguration& measured) {
   const RankSteps& rank = measured.ranks.front();
   Recording recording;
-  recording.load_s = median(rank.load_s);
-  recording.forward_s = median(rank.forward_s);
-  recording.backward_s = median(rank.backward_s);
-  recording.optimizer_s = median(rank.optimizer_s);
+  recording.load_s = median_or_zero(rank.load_s);
+  recording.forward_s = median_or_zero(rank.forward_s);
+  recording.backward_s = median_or_zero(rank.backward_s);
+  recording.optimizer_s = median_or_zero(rank.optimizer_s);
   recording.buckets = measured.buckets;
   // Medians of the parts do not quite add up to the median of the whole.
   const double computing = recording.load_s + recording.forward_s + recording.backward_s;
-  const double step =
-      median(rank.step_time_s) - recording.optimizer_s - median(rank.exposed_comm_s);
+  const double step = median_or_zero(rank.step_time_s) - recording.optimizer_s -
+                      median_or_zero(rank.exposed_comm_s);
   const double optimizer_s = recording.optimizer_s;
   recording = recording.scaled(computing > 0 && step > 0 ? step / computing : 1);
   recording.optimizer_s = optimizer_s;

@@ -6,6 +6,8 @@
 #include <limits>
 #include <numeric>
 
+#include "model/statistics.h"
+
 namespace forerun {
 namespace {
 
@@ -14,11 +16,6 @@ constexpr int kLeastAnswer = 3;         // steps after warm-up that are worth st
 constexpr double kAssumedSpeed = 10e9;  // FLOP/s, until the first step says better
 constexpr double kUsualBlocks = 3;      // until a question is precise, before anything is known
 constexpr double kSlack = 1.05;         // expected times are medians: leave room
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 std::vector<double> joined(const Blocks& blocks) {
   std::vector<double> steps;

@@ -5,17 +5,12 @@
 #include <limits>
 
 #include "model/error.h"
+#include "model/statistics.h"
 
 namespace forerun {
 namespace {
 
 constexpr double kSettled = 1.10;
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t n = values.size();
-  return n % 2 == 1 ? values[n / 2] : 0.5 * (values[n / 2 - 1] + values[n / 2]);
-}
 
 /// The largest k >= 1 with P(Binomial(n, 1/2) < k) <= 2.5 %; 1 where there is none.
 int lower_rank(int n) {

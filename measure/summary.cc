@@ -7,26 +7,16 @@
 #include <tuple>
 
 #include "measure/disturbance.h"
-#include "measure/stop_rule.h"
 #include "model/collective_kind.h"
 #include "model/io/command_line.h"
+#include "model/io/wording.h"
+#include "model/statistics.h"
 
 namespace forerun {
 namespace {
 
-template <class... Args>
-std::string formatted(const char* format, Args... args) {
-  char out[256];
-  std::snprintf(out, sizeof out, format, args...);
-  return out;
-}
-
-double median(const std::vector<double>& values) {
-  return values.empty() ? 0 : median_interval(values).median;
-}
-
 double throughput(const MeasuredConfiguration& measured) {
-  const double step = median(measured.step_times());
+  const double step = median_or_zero(measured.step_times());
   return step > 0 ? static_cast<double>(measured.at.global_batch()) / step : 0;
 }
 
@@ -43,7 +33,7 @@ size_t step_count(const std::vector<RankSteps>& ranks) {
 /// `, 3 disturbed steps apart`, or that those that count are; empty where nothing disturbed.
 std::string disturbance(const MeasuredConfiguration& measured) {
   if (const size_t apart = step_count(measured.disturbed)) {
-    return formatted(", %zu disturbed %s apart", apart, apart == 1 ? "step" : "steps");
+    return ", " + count(static_cast<long>(apart), "disturbed step") + " apart";
   }
   const size_t among = disturbed_steps(measured.ranks);
   return among == 0 ? "" : formatted(" (%zu of them disturbed)", among);
@@ -94,7 +84,7 @@ void print_network(const std::vector<SweepPoint>& network) {
   if (network.empty()) return;
   std::cout << "\ncollective      placement        size        time       busbw\n";
   for (const SweepPoint& p : network) {
-    const Seconds<> time(median(p.samples_s));
+    const Seconds<> time(median_or_zero(p.samples_s));
     const auto collective = find_collective(p.collective);
     if (!collective) continue;
     const auto busbw =
@@ -125,9 +115,9 @@ void print_workload(const WorkloadProfile& workload) {
       std::cout << "  " << (c->status == "out_of_memory" ? "out of memory" : c->status) << "\n";
       continue;
     }
-    const double step = median(c->step_times());
+    const double step = median_or_zero(c->step_times());
     std::vector<double> exposed;
-    for (const RankSteps& rank : c->ranks) exposed.push_back(median(rank.exposed_comm_s));
+    for (const RankSteps& rank : c->ranks) exposed.push_back(median_or_zero(rank.exposed_comm_s));
     const double hidden = exposed.empty() ? 0 : *std::ranges::max_element(exposed);
     std::cout << formatted("  %10s  %-13s %9.1f  %5.1f %%",
                            format_duration(Seconds<>(step)).c_str(), uncertainty(*c).c_str(),
@@ -158,7 +148,7 @@ Json summary_json(const Summary& summary) {
     out["network"].push_back({{"collective", p.collective},
                               {"placement", p.placement.text()},
                               {"size_bytes", p.size_bytes},
-                              {"time_s", median(p.samples_s)},
+                              {"time_s", median_or_zero(p.samples_s)},
                               {"samples", p.samples_s.size()}});
   }
   out["configurations"] = Json::array();
@@ -172,7 +162,7 @@ Json summary_json(const Summary& summary) {
                   {"strategy", c.at.strategy},
                   {"status", c.status}};
       if (c.status == "ok") {
-        row["step_time_s"] = median(c.step_times());
+        row["step_time_s"] = median_or_zero(c.step_times());
         row["relative_half_width"] = c.relative_half_width;
         row["samples"] = c.step_times().size();
         row["throughput_samples_per_s"] = throughput(c);
@@ -196,7 +186,7 @@ Json summary_json(const Summary& summary) {
 std::string describe(const std::string& name, const MeasuredConfiguration& measured) {
   if (measured.status == "out_of_memory") return "measured " + name + ": out of memory";
   const std::vector<double> times = measured.step_times();
-  return "measured " + name + ": " + format_duration(Seconds<>(median(times))) + " " +
+  return "measured " + name + ": " + format_duration(Seconds<>(median_or_zero(times))) + " " +
          uncertainty(measured) + formatted(", %zu steps", times.size()) + disturbance(measured) +
          formatted(", %.1f samples/s", throughput(measured)) + gpu_remarks(measured);
 }
@@ -236,7 +226,7 @@ void print_runs(const std::vector<FinishedRun>& runs, bool json) {
                       {"global_batch", r.run.steps.at.global_batch()},
                       {"complete", r.complete},
                       {"steps", r.run.loss.size()},
-                      {"step_time_s", median(times)},
+                      {"step_time_s", median_or_zero(times)},
                       {"relative_half_width", r.run.steps.relative_half_width},
                       {"throughput_samples_per_s", throughput(r.run.steps)},
                       {"loss", last},
@@ -246,7 +236,7 @@ void print_runs(const std::vector<FinishedRun>& runs, bool json) {
     }
     std::cout << "trained " << r.title << ": " << r.run.loss.size() << " steps";
     if (!times.empty()) {
-      std::cout << ", " << format_duration(Seconds<>(median(times))) << " a step "
+      std::cout << ", " << format_duration(Seconds<>(median_or_zero(times))) << " a step "
                 << uncertainty(r.run.steps) << disturbance(r.run.steps)
                 << formatted(", %.1f samples/s", throughput(r.run.steps));
     }

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
+
+#include "model/statistics.h"
 
 namespace forerun {
 namespace {
@@ -9,9 +12,8 @@ namespace {
 constexpr double kUsualFreedom = 2;
 
 double log_median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t n = values.size();
-  return 0.5 * (std::log(values[(n - 1) / 2]) + std::log(values[n / 2]));
+  for (double& value : values) value = std::log(value);
+  return median(std::move(values));
 }
 
 /// Of the blocks' medians around their mean.

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "predict/wording.h"
+#include "model/io/wording.h"
 
 namespace forerun {
 namespace {

@@ -5,11 +5,11 @@
 
 #include "model/error.h"
 #include "model/io/command_line.h"
+#include "model/io/wording.h"
 #include "predict/advice.h"
 #include "predict/launch.h"
 #include "predict/recommend.h"
 #include "predict/search.h"
-#include "predict/wording.h"
 
 namespace forerun {
 namespace {

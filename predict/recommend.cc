@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "model/io/command_line.h"
+#include "model/io/wording.h"
 #include "model/noise_scale.h"
-#include "predict/wording.h"
 
 namespace forerun {
 namespace {

@@ -6,8 +6,8 @@
 
 #include "model/error.h"
 #include "model/io/command_line.h"
+#include "model/io/wording.h"
 #include "model/noise_scale.h"
-#include "predict/wording.h"
 
 namespace forerun {
 namespace {

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "model/io/command_line.h"
+#include "model/io/wording.h"
 #include "predict/recommend.h"
-#include "predict/wording.h"
 
 namespace forerun {
 namespace {

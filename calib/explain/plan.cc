@@ -6,12 +6,12 @@
 #include <set>
 
 #include "calib/explain/joint_posterior.h"
+#include "model/statistics.h"
 
 namespace forerun {
 namespace {
 
-constexpr double kNormal90 = 1.6448536269514722;  // 95 % quantile of the normal distribution
-constexpr double kSteps = 30;                     // of one measurement
+constexpr double kSteps = 30;        // of one measurement
 constexpr double kStart_s = 10;      // to start the ranks and warm up, whatever the step time
 constexpr size_t kMostSteps = 6;     // of a plan
 constexpr double kLeastGain = 0.01;  // of the mean variance: less is not worth a line

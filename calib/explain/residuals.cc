@@ -6,12 +6,10 @@
 #include <set>
 
 #include "calib/conditioned_series.h"
-#include "calib/statistics.h"
+#include "model/statistics.h"
 
 namespace forerun {
 namespace {
-
-constexpr double kNormal90 = 1.6448536269514722;  // 95 % quantile of the normal distribution
 
 struct Residual {
   Configuration at;

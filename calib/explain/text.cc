@@ -5,23 +5,13 @@
 
 #include "calib/explain/explanation.h"
 #include "model/io/command_line.h"
+#include "model/io/wording.h"
 
 namespace forerun {
 namespace {
 
 constexpr size_t kMostOutliers = 6;    // listed of a workload
 constexpr size_t kMostPlacements = 8;  // listed of a workload: the worst
-
-template <class... Args>
-std::string format(const char* pattern, Args... args) {
-  char out[256];
-  std::snprintf(out, sizeof out, pattern, args...);
-  return out;
-}
-
-std::string plural(size_t n, const std::string& noun) {
-  return std::to_string(n) + " " + noun + (n == 1 ? "" : "s");
-}
 
 /// `text` in lines of at most `width` characters, those after the first behind `indent`.
 std::string wrapped(const std::string& text, size_t width, const std::string& indent) {
@@ -57,7 +47,7 @@ std::string open_parameters(const Explanation& e) {
       open += line;
     }
   }
-  std::string out = "\nParameters: " + plural(determined, "parameter") + " of " +
+  std::string out = "\nParameters: " + count(determined, "parameter") + " of " +
                     std::to_string(e.parameters.size()) + " determined by these data\n";
   if (!open.empty()) out += "Not determined; what would tell:\n" + open;
   if (!fixed.empty()) out += "Not in play:\n" + fixed;
@@ -70,7 +60,7 @@ std::string hypotheses(const Calibration& calibration) {
     if (network.hypotheses.size() < 2) continue;
     out += "\nHypotheses" + (network.cluster.empty() ? "" : " of " + network.cluster) + "\n";
     for (const Hypothesis& h : network.hypotheses)
-      out += format("  %3.0f %%  %s\n", 100 * h.weight, h.name.c_str());
+      out += formatted("  %3.0f %%  %s\n", 100 * h.weight, h.name.c_str());
     if (network.max_nodes < 3)
       out += "  (one and two nodes cannot tell them apart: both count alike)\n";
   }
@@ -78,13 +68,13 @@ std::string hypotheses(const Calibration& calibration) {
 }
 
 std::string error_columns(const ErrorSummary& s) {
-  if (s.rows == 0) return format(" %6s %7s %7s %6s", "-", "", "", "");
-  return format(" %6d %+7.1f %7.1f %6.0f", s.rows, 100 * std::expm1(s.bias), 100 * s.median,
-                100 * s.coverage_90);
+  if (s.rows == 0) return formatted(" %6s %7s %7s %6s", "-", "", "", "");
+  return formatted(" %6d %+7.1f %7.1f %6.0f", s.rows, 100 * std::expm1(s.bias), 100 * s.median,
+                   100 * s.coverage_90);
 }
 
 std::string error_row(const ErrorGroup& g, bool held_out) {
-  std::string out = format("    %-22.22s", g.name.c_str()) + error_columns(g.left_out) +
+  std::string out = formatted("    %-22.22s", g.name.c_str()) + error_columns(g.left_out) +
                     (held_out ? "  |" + error_columns(g.held_out) : "");
   out.resize(out.find_last_not_of(' ') + 1);
   return out + "\n";
@@ -111,7 +101,7 @@ std::vector<ErrorGroup> worst(std::vector<ErrorGroup> groups) {
 
 std::string outlier_lines(const WorkloadExplanation& w) {
   if (w.outliers.empty()) return "";
-  std::string out = "    treated as outliers: " + plural(w.outliers.size(), "row") + "\n";
+  std::string out = "    treated as outliers: " + count(w.outliers.size(), "row") + "\n";
   for (size_t i = 0; i < std::min(w.outliers.size(), kMostOutliers); ++i) {
     const OutlierRow& r = w.outliers[i];
     out += "      " + r.at.placement.text() +
@@ -131,7 +121,7 @@ std::string workload_errors(const WorkloadExplanation& w, bool held_out) {
          error_rows(w.by_batch, held_out);
   if (w.by_placement.size() > w.by_scale.size()) {
     if (w.by_placement.size() > kMostPlacements)
-      out += "    of " + plural(w.by_placement.size(), "placement") + " the worst:\n";
+      out += "    of " + count(w.by_placement.size(), "placement") + " the worst:\n";
     out += error_rows(worst(w.by_placement), held_out);
   }
   return out + outlier_lines(w);
@@ -141,12 +131,12 @@ std::string errors(const Explanation& e) {
   std::string out =
       "\nWhere the errors sit (in %; bias > 0: predicted too slow; inside: of the 90 % interval;\n"
       "one GPU's rows also draw the compute curve, so leaving one out flatters them)\n";
-  const std::string columns = format(" %6s %7s %7s %6s", "rows", "bias", "median", "inside");
+  const std::string columns = formatted(" %6s %7s %7s %6s", "rows", "bias", "median", "inside");
   if (e.held_out)
-    out += format("    %-22s %30s  | %29s\n", "", "fitted, left out one by one", "held out");
+    out += formatted("    %-22s %30s  | %29s\n", "", "fitted, left out one by one", "held out");
   else
-    out += format("    %-22s %30s\n", "", "fitted, left out one by one");
-  out += format("    %-22s", "nodes x GPUs of each") + columns +
+    out += formatted("    %-22s %30s\n", "", "fitted, left out one by one");
+  out += formatted("    %-22s", "nodes x GPUs of each") + columns +
          (e.held_out ? "  |" + columns : "") + "\n";
   for (const WorkloadExplanation& w : e.workloads) out += workload_errors(w, e.held_out);
   return out;
@@ -162,11 +152,11 @@ std::string plan_text(const NetworkCalibration& network, const MeasurementPlan& 
   std::string out = "\nWhat to measure next" +
                     (network.cluster.empty() ? "" : " on " + network.cluster) + "\n" +
                     wrapped("  half-widths are means over " + plan.targets, 98, "  ");
-  out += format("  %9s %9s   %s\n", "+- 90 %", "GPU-min",
-                "best per GPU-minute, each given those above it");
-  out += format("  %9.1f %9s   now\n", 100 * plan.half_width_90, "");
+  out += formatted("  %9s %9s   %s\n", "+- 90 %", "GPU-min",
+                   "best per GPU-minute, each given those above it");
+  out += formatted("  %9.1f %9s   now\n", 100 * plan.half_width_90, "");
   for (const MeasurementValue& step : plan.steps) {
-    out += format("  %9.1f %9.1f   ", 100 * step.half_width_90, step.gpu_seconds / 60) +
+    out += formatted("  %9.1f %9.1f   ", 100 * step.half_width_90, step.gpu_seconds / 60) +
            step.command + "   # " + where(step.at.placement) + "\n";
   }
   if (plan.steps.empty())

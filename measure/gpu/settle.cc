@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "model/statistics.h"
+
 namespace forerun {
 namespace {
 
@@ -10,9 +12,8 @@ namespace {
 bool is_near(const std::vector<BlockState>& blocks, double BlockState::*number) {
   std::vector<double> rest;
   for (size_t i = 1; i < blocks.size(); ++i) rest.push_back(blocks[i].*number);
-  std::sort(rest.begin(), rest.end());
-  const double median = rest[rest.size() / 2];
-  return std::abs(blocks.front().*number - median) <= kSettledWithin * median;
+  const double usual = median(rest);
+  return std::abs(blocks.front().*number - usual) <= kSettledWithin * usual;
 }
 
 }  // namespace

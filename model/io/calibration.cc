@@ -3,11 +3,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include "model/statistics.h"
+
 namespace forerun {
 namespace {
 
 constexpr char kFormat[] = "forerun-calibration";
-constexpr double kNormal90 = 1.6448536269514722;  // 95 % quantile of the normal distribution
 
 /// Doubles of a struct by their keys: written and read by the same table.
 template <class S>

@@ -6,8 +6,8 @@
 
 #include "calib/evidence.h"
 #include "calib/naive.h"
-#include "calib/statistics.h"
 #include "model/error.h"
+#include "model/statistics.h"
 #include "predict/report/collect_curves.h"
 
 namespace forerun {
@@ -82,7 +82,7 @@ std::vector<RunCheck> make_checks(const Pools& pools, const Predictor& predictor
     std::tie(check.model, check.at) = key;
     check.runs = pool.runs;
     check.steps = static_cast<int>(pool.step_times.size());
-    check.observed_s = quantile(pool.step_times, 0.5);
+    check.observed_s = median(pool.step_times);
     check.observed_p10_s = quantile(pool.step_times, 0.1);
     check.observed_p90_s = quantile(pool.step_times, 0.9);
     const std::string name = workload_name(check.model, check.at);

@@ -5,9 +5,9 @@
 #include <set>
 
 #include "calib/evidence.h"
-#include "calib/statistics.h"
 #include "model/collective.h"
 #include "model/error.h"
+#include "model/statistics.h"
 #include "predict/forecast.h"
 #include "predict/search.h"
 

@@ -5,7 +5,8 @@
 #include <cstdio>
 #include <tuple>
 
-#include "calib/statistics.h"
+#include "model/io/wording.h"
+#include "model/statistics.h"
 
 namespace forerun {
 namespace {
@@ -19,7 +20,7 @@ constexpr double kPoorCoverage = 0.5;
 /// Median and worst of some errors; 0 for none.
 std::pair<double, double> median_and_worst(const std::vector<double>& errors) {
   if (errors.empty()) return {0, 0};
-  return {quantile(errors, 0.5), quantile(errors, 1)};
+  return {median(errors), *std::max_element(errors.begin(), errors.end())};
 }
 
 std::map<std::string, Skill::Baseline> measure_baselines(const std::vector<RunCheck>& checks) {
@@ -44,10 +45,6 @@ bool loses_to_a_baseline(const Skill& skill) {
     return named.second.configurations == skill.configurations &&
            named.second.ape_median < skill.ape_median;
   });
-}
-
-std::string plural(int count, const std::string& noun) {
-  return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
 }
 
 }  // namespace
@@ -95,7 +92,7 @@ Verdict judge(const Skill& skill) {
             "Treat every prediction below as a hypothesis until a run has been compared with it."};
   }
   const double coverage = static_cast<double>(skill.inside) / n;
-  const std::string where = "up to " + plural(skill.most_ranks, "rank");
+  const std::string where = "up to " + count(skill.most_ranks, "rank");
   if (skill.ape_median > kPoorError || (n > 1 && coverage <= kPoorCoverage)) {
     return {Trust::kPoor, "Do not rely on it",
             skill.ape_median > kPoorError
@@ -112,7 +109,7 @@ Verdict judge(const Skill& skill) {
   }
   if (n < kEnoughChecks) {
     return {Trust::kFair, "Promising, hardly checked",
-            "Only " + plural(n, "configuration") +
+            "Only " + count(n, "configuration") +
                 " checked: enough to spot a blunder, too few "
                 "to trust the intervals."};
   }

@@ -4,16 +4,13 @@
 #include <cstdio>
 #include <map>
 
+#include "model/io/wording.h"
+#include "model/statistics.h"
+
 namespace forerun {
 namespace {
 
 constexpr double kSlow = 1.15;  // drift and noise between equal hosts stay below it
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
 
 /// The faster half's end: with two hosts the faster one is what the other is compared with.
 double typical(const std::map<std::string, double>& by_host) {
@@ -49,10 +46,8 @@ std::map<std::string, double> compute_by_host(const MeasuredConfiguration& measu
   return medians;
 }
 
-std::string sentence(const char* format, const Straggler& straggler) {
-  char text[256];
-  std::snprintf(text, sizeof text, format, straggler.host.c_str(), straggler.ratio);
-  return text;
+std::string sentence(const char* pattern, const Straggler& straggler) {
+  return formatted(pattern, straggler.host.c_str(), straggler.ratio);
 }
 
 }  // namespace

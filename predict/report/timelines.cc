@@ -6,16 +6,11 @@
 #include <map>
 
 #include "model/io/command_line.h"
+#include "model/io/wording.h"
+#include "model/statistics.h"
 
 namespace forerun {
 namespace {
-
-double median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
 
 /// Median time of an all-reduce on one placement by size: a line between measured sizes in the
 /// logarithms, proportional to the size outside them.
@@ -25,7 +20,7 @@ class MeasuredAllreduce {
     for (const SweepPoint& point : profile.network) {
       if (point.collective == "allreduce" && point.placement == placement &&
           !point.samples_s.empty()) {
-        times_[std::log(point.size_bytes)] = std::log(median(point.samples_s));
+        times_[std::log(point.size_bytes)] = std::log(median_or_zero(point.samples_s));
       }
     }
   }
@@ -60,9 +55,9 @@ TimelineStep<> step_of(const MeasuredConfiguration& compute, const MeasuredConfi
                        const MeasuredAllreduce& allreduce) {
   const RankSteps& rank = compute.ranks.front();
   TimelineStep<> step;
-  step.forward = Seconds<>(median(rank.load_s) + median(rank.forward_s));
-  step.backward = Seconds<>(median(rank.backward_s));
-  step.optimizer = Seconds<>(median(rank.optimizer_s));
+  step.forward = Seconds<>(median_or_zero(rank.load_s) + median_or_zero(rank.forward_s));
+  step.backward = Seconds<>(median_or_zero(rank.backward_s));
+  step.optimizer = Seconds<>(median_or_zero(rank.optimizer_s));
   for (size_t b = 0; b < measured.buckets.size(); ++b) {
     step.buckets.push_back({Seconds<>(compute.buckets[b].ready_s),
                             {{0, allreduce.time(measured.buckets[b].size_bytes)}}});
@@ -97,14 +92,14 @@ class StepBars {
 
 void add_measured(const StepTimeline& t, std::vector<TraceBar>& bars) {
   const RankSteps& rank = t.measured.ranks.front();
-  const double forward = median(rank.load_s) + median(rank.forward_s);
-  const double backward = forward + median(rank.backward_s);
+  const double forward = median_or_zero(rank.load_s) + median_or_zero(rank.forward_s);
+  const double backward = forward + median_or_zero(rank.backward_s);
   const double waited = backward + t.measured_exposed_s;
   StepBars out(bars, t.title + ", measured (rank 0, medians)");
   out.compute("forward", 0, forward);
   out.compute("backward", forward, backward);
   out.compute("waits for communication", backward, waited);
-  out.compute("optimizer", waited, waited + median(rank.optimizer_s));
+  out.compute("optimizer", waited, waited + median_or_zero(rank.optimizer_s));
   for (const BucketReady& bucket : t.measured.buckets) {
     out.bucket(bucket.size_bytes, forward + bucket.start_s, forward + bucket.end_s);
   }
@@ -143,8 +138,8 @@ std::vector<StepTimeline> step_timelines(const Profile& profile) {
       t.measured = measured;
       t.step = step_of(compute_of(workload, measured), measured, allreduce);
       play_step(t.step, t.simulated);
-      t.measured_step_s = median(measured.ranks.front().step_time_s);
-      t.measured_exposed_s = median(measured.ranks.front().exposed_comm_s);
+      t.measured_step_s = median_or_zero(measured.ranks.front().step_time_s);
+      t.measured_exposed_s = median_or_zero(measured.ranks.front().exposed_comm_s);
       timelines.push_back(std::move(t));
     }
   }
@@ -164,13 +159,9 @@ std::string timelines_summary(const std::vector<StepTimeline>& timelines) {
   if (timelines.empty()) return "";
   std::vector<double> errors;
   for (const StepTimeline& t : timelines) errors.push_back(100 * std::abs(t.relative_error()));
-  char text[160];
-  std::snprintf(text, sizeof text,
-                "timeline.json: %zu %s; the simulated step differs by %.1f %% (median), %.1f %% at "
-                "most",
-                errors.size(), errors.size() == 1 ? "step" : "steps", median(errors),
-                *std::max_element(errors.begin(), errors.end()));
-  return text;
+  return "timeline.json: " + count(static_cast<long>(errors.size()), "step") +
+         formatted("; the simulated step differs by %.1f %% (median), %.1f %% at most",
+                   median(errors), *std::max_element(errors.begin(), errors.end()));
 }
 
 }  // namespace forerun

@@ -9,6 +9,7 @@
 
 #include "measure/clock.h"
 #include "measure/mpi/mpi_communicator.h"
+#include "model/statistics.h"
 #include "tests/bench/plain_allreduce.h"
 
 namespace forerun {
@@ -38,11 +39,6 @@ std::vector<double> plain_times(std::span<float> buffer, int repetitions) {
   std::vector<double> times(repetitions);
   plain_allreduce_times(buffer.data(), static_cast<int>(buffer.size()), repetitions, times.data());
   return times;
-}
-
-double median(std::vector<double>& values) {
-  std::ranges::sort(values);
-  return values[values.size() / 2];
 }
 
 void compare(Communicator& world, size_t bytes) {

@@ -19,6 +19,7 @@
 #include "measure/mpi/mpi_communicator.h"
 #include "measure/request.h"
 #include "measure/trainer.h"
+#include "model/statistics.h"
 
 namespace forerun {
 namespace {
@@ -107,11 +108,6 @@ double slowest(Communicator& world, double mine) {
     most = std::max(most, 1e-6 * std::stod(other));
   }
   return most;
-}
-
-double median(std::vector<double>& values) {
-  std::ranges::sort(values);
-  return values[values.size() / 2];
 }
 
 void block(Communicator& world, Way& way, const Dataset& data, int local_batch) {

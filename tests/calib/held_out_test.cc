@@ -2,8 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "calib/statistics.h"
-#include "model/error.h"
+#include "calib/block_variance.h"
 #include "tests/calib/synthetic.h"
 
 namespace forerun {
@@ -62,12 +61,6 @@ TEST(Split, WithTwoScalesLeavesOutInnerBatchesOfTheLarger) {
     EXPECT_EQ(o.at.world_size(), 2);
     EXPECT_EQ(o.at.local_batch, o.model == "large" ? 16 : 32);
   }
-}
-
-TEST(Quantile, InterpolatesAndRefusesNothing) {
-  EXPECT_DOUBLE_EQ(quantile({3, 1, 2}, 0.5), 2);
-  EXPECT_DOUBLE_EQ(quantile({0, 10}, 0.9), 9);
-  EXPECT_THROW(quantile({}, 0.5), Error);
 }
 
 TEST(RelativeBlockVariance, OfIndependentStepsIsThatOfTheMedianOf16) {

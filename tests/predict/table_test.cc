@@ -5,7 +5,6 @@
 #include <sstream>
 
 #include "model/io/atomic_file.h"
-#include "predict/wording.h"
 #include "tests/predict/hand_made.h"
 
 namespace forerun {
@@ -47,21 +46,6 @@ TEST(ForecastText, StaysWithinAHundredColumns) {
 TEST(ForecastText, ColoursOnlyWhenAsked) {
   EXPECT_EQ(to_text(golden_forecast(), false).find('\033'), std::string::npos);
   EXPECT_NE(to_text(golden_forecast(), true).find("\033[1m>"), std::string::npos);
-}
-
-TEST(Wording, ThreeDigits) {
-  EXPECT_EQ(significant(1234.4), "1234");
-  EXPECT_EQ(significant(12.34), "12.3");
-  EXPECT_EQ(significant(0.01234), "0.0123");
-  EXPECT_EQ(format_interval(Seconds<>(0.79), Seconds<>(0.84)), "790-840 ms");
-  EXPECT_EQ(format_interval(Seconds<>(0.95), Seconds<>(1.25)), "0.950-1.25 s");
-  EXPECT_EQ(count(1, "GPU"), "1 GPU");
-  EXPECT_EQ(count(2, "GPU"), "2 GPUs");
-}
-
-TEST(Wording, WrapsUnderItself) {
-  EXPECT_EQ(wrap("aa bb cc", 7, 2), "aa bb\n  cc");
-  EXPECT_EQ(wrap("longer-than-the-line x", 10, 2), "longer-than-the-line\n  x");
 }
 
 }  // namespace

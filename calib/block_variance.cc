@@ -1,21 +1,11 @@
-#include "calib/statistics.h"
+#include "calib/block_variance.h"
 
 #include <algorithm>
 #include <cmath>
 
-#include "model/error.h"
+#include "model/statistics.h"
 
 namespace forerun {
-
-double quantile(std::vector<double> values, double q) {
-  if (values.empty()) throw Error("quantile of no values");
-  std::sort(values.begin(), values.end());
-  const double at = q * static_cast<double>(values.size() - 1);
-  const auto below = static_cast<size_t>(at);
-  const size_t above = std::min(below + 1, values.size() - 1);
-  const double share = at - static_cast<double>(below);
-  return (1 - share) * values[below] + share * values[above];
-}
 
 double relative_block_variance(const std::vector<double>& values) {
   constexpr size_t kBlock = 16, kLeastBlocks = 3;

@@ -1,13 +1,9 @@
-// Order statistics of small samples.
+// How much what a few steps in a row say varies with time.
 #pragma once
 
 #include <vector>
 
 namespace forerun {
-
-/// q in [0, 1], linear between order statistics. Throws Error if `values` is empty.
-double quantile(std::vector<double> values, double q);
-inline double median(std::vector<double> values) { return quantile(std::move(values), 0.5); }
 
 /// Relative variance of what 16 steps in a row report as their median, from a longer series in the
 /// order of time: the spread of the medians of consecutive blocks, so that drift counts and not
