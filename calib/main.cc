@@ -118,7 +118,7 @@ int main(int argc, char** argv) {
         text += explanation_text(calibration, explanation);
       }
     }
-    std::fputs((options.json ? json.dump(1) + "\n" : text).c_str(), stdout);
+    std::fputs((options.json ? json_text(json) : text).c_str(), stdout);
     std::fprintf(stderr, "wrote %s\n", out.c_str());
     if (!plots.empty()) {
       std::fprintf(stderr, "wrote %zu plots into %s\n", plots.size(),

@@ -340,7 +340,9 @@ bool may_speak() {
 
 int run_application(int argc, char** argv) {
   try {
-    return run(argc, argv, detect_launcher(std::getenv));
+    const int code = run(argc, argv, detect_launcher(std::getenv));
+    require_stdout();
+    return code;
   } catch (const Error& error) {
     if (may_speak()) std::cerr << "measure: " << error.what() << "\n";
     return error.exit_code();

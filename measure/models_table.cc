@@ -31,7 +31,7 @@ void print_models(bool json) {
                   workload.input.text().c_str());
     std::cout << numbers << workload.about << "\n";
   }
-  if (json) std::cout << Json{{"models", rows}}.dump(1) << "\n";
+  if (json) std::cout << json_text({{"models", rows}});
 }
 
 }  // namespace forerun

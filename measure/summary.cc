@@ -193,7 +193,7 @@ std::string describe(const std::string& name, const MeasuredConfiguration& measu
 
 void print_summary(const Summary& summary, bool json) {
   if (json) {
-    std::cout << summary_json(summary).dump(1) << "\n" << std::flush;
+    std::cout << json_text(summary_json(summary)) << std::flush;
     return;
   }
   print_network(summary.profile.network);
@@ -245,7 +245,7 @@ void print_runs(const std::vector<FinishedRun>& runs, bool json) {
     std::cout << (r.complete ? "" : " (stopped early)") << "\n  " << r.file << "\n";
   }
   if (json) {
-    std::cout << Json{{"runs", rows}}.dump(1) << "\n";
+    std::cout << json_text({{"runs", rows}});
   } else {
     std::vector<const MeasuredConfiguration*> all;
     for (const FinishedRun& r : runs) all.push_back(&r.run.steps);

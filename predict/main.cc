@@ -9,7 +9,6 @@
 #include "calib/calibrate.h"
 #include "calib/predictor.h"
 #include "model/error.h"
-#include "model/io/atomic_file.h"
 #include "model/io/command_line.h"
 #include "predict/current_calibration.h"
 #include "predict/document.h"
@@ -163,15 +162,9 @@ Predictor load_predictor(const Arguments& a) {
   return Predictor(current_calibration(store, a.calibration, calibrate, warn));
 }
 
-/// Everything is printed at once, so that a full disk or a closed pipe is noticed.
-void print(const std::string& text) {
-  std::cout << text << std::flush;
-  if (!std::cout) throw Error("stdout: cannot be written (disk full, or the reader is gone?)");
-}
-
 void answer_points(const Arguments& a) {
   if (a.json) throw UsageError("--points prints --csv, not --json");
-  const std::vector<Observation> points = load_points(a.points);
+  const CsvTable table = read_csv(a.points);
   const Predictor predictor = load_predictor(a);
   const auto step_times = [&](const std::string& cluster, const std::string& model,
                               const std::vector<Configuration>& at) {
@@ -180,7 +173,7 @@ void answer_points(const Arguments& a) {
     const bool several = predictor.calibration().find(of_cluster) != nullptr;
     return predictor.predict(several ? of_cluster : model, at);
   };
-  print(predict_points(points, point_columns(read_file(a.points), points), step_times));
+  std::cout << predict_points(table, step_times);
 }
 
 void answer_question(const Arguments& a) {
@@ -190,11 +183,11 @@ void answer_question(const Arguments& a) {
   // A forecast without recommendation is still a document for scripts; people get the reason alone.
   if (!a.json && !a.csv) require_recommendation(forecast);
   if (a.json) {
-    print(to_json(forecast).dump(1) + "\n");
+    std::cout << json_text(to_json(forecast));
   } else if (a.csv) {
-    print(to_csv(forecast));
+    std::cout << to_csv(forecast);
   } else {
-    print(to_text(forecast, wants_colour()));
+    std::cout << to_text(forecast, wants_colour());
   }
   require_recommendation(forecast);
 }

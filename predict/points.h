@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "calib/predictor.h"
-#include "model/io/observations.h"
+#include "model/io/csv.h"
 
 namespace forerun {
 
@@ -16,19 +16,9 @@ namespace forerun {
 using ModelStepTimes = std::function<std::vector<Prediction>(
     const std::string& cluster, const std::string& model, const std::vector<Configuration>& at)>;
 
-/// What stands before the predictions in each line: the header's columns, and one text per point.
-struct PointColumns {
-  std::string header;
-  std::vector<std::string> rows;
-};
-
-/// The columns as they stand in the points' own file `text`; model, nodes, gpus, placement,
-/// local_batch, accumulation where that file already has a column that predict adds.
-PointColumns point_columns(const std::string& text, const std::vector<Observation>& points);
-
-/// The points, in order, as CSV: their columns, then predicted_step_time_s, low_s, high_s, status
-/// (`ok`, or `refused`: the numbers are empty), reason.
-std::string predict_points(const std::vector<Observation>& points, const PointColumns& columns,
-                           const ModelStepTimes& predict);
+/// The rows of `table`, in order, as CSV: their own columns, then predicted_step_time_s, low_s,
+/// high_s, status (`ok`, or `refused`: the numbers are empty), reason. Columns of these names in
+/// `table`, as in an earlier answer, are replaced. Throws Error as read_points().
+std::string predict_points(const CsvTable& table, const ModelStepTimes& predict);
 
 }  // namespace forerun

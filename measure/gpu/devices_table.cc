@@ -132,7 +132,7 @@ Json devices_json(const Topology& topology, const GpuInventory& inventory, bool 
 void print_devices(std::ostream& out, const Topology& topology, const GpuInventory& inventory,
                    bool built_with_cuda, bool json) {
   if (json) {
-    out << devices_json(topology, inventory, built_with_cuda).dump(1) << "\n";
+    out << json_text(devices_json(topology, inventory, built_with_cuda));
     return;
   }
   const Host& host = topology.host;

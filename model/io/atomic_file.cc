@@ -13,6 +13,17 @@
 namespace forerun {
 namespace {
 
+/// Writes all of `text`; false with errno where that fails.
+bool write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t done = ::write(fd, text.data(), text.size());
+    if (done < 0 && errno == EINTR) continue;
+    if (done <= 0) return false;
+    text.remove_prefix(static_cast<size_t>(done));
+  }
+  return true;
+}
+
 /// A temporary file that is removed unless it was renamed to its target.
 class TemporaryFile {
  public:
@@ -29,12 +40,7 @@ class TemporaryFile {
   }
 
   void write(std::string_view text) {
-    while (!text.empty()) {
-      const ssize_t done = ::write(fd_, text.data(), text.size());
-      if (done < 0 && errno == EINTR) continue;
-      if (done <= 0) fail("write");
-      text.remove_prefix(static_cast<size_t>(done));
-    }
+    if (!write_all(fd_, text)) fail("write");
   }
 
   void rename_to_target() {
@@ -59,6 +65,22 @@ class TemporaryFile {
   bool renamed_ = false;
 };
 
+/// A device or a pipe, such as /dev/stdout, cannot be replaced: it is written to.
+void write_through(const std::filesystem::path& path, std::string_view text) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  const bool good = fd >= 0 && write_all(fd, text);
+  const std::string reason = std::strerror(errno);
+  if (fd >= 0) ::close(fd);
+  if (!good) throw Error(path.string() + ": cannot write (" + reason + ")");
+}
+
+/// The file that is replaced: behind a link the one it leads to.
+std::filesystem::path behind_links(const std::filesystem::path& path) {
+  std::error_code error;
+  const std::filesystem::path target = std::filesystem::canonical(path, error);
+  return error ? path : target;
+}
+
 }  // namespace
 
 void write_file_atomically(const std::filesystem::path& path, std::string_view text) {
@@ -70,7 +92,13 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view t
                   "); name another with --store or FORERUN_HOME");
     }
   }
-  TemporaryFile file(path);
+  std::error_code ignored;
+  const std::filesystem::file_status status = std::filesystem::status(path, ignored);
+  if (std::filesystem::is_directory(status)) {
+    throw Error(path.string() + ": is a folder (a file was expected)");
+  }
+  if (std::filesystem::is_other(status)) return write_through(path, text);
+  TemporaryFile file(behind_links(path));
   file.write(text);
   file.rename_to_target();
 }

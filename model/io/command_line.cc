@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <iostream>
 #include <set>
 #include <utility>
 
@@ -160,7 +161,8 @@ std::vector<std::string> near_names(const std::string& name,
   for (const std::string& candidate : names) {
     const size_t distance = edit_distance(name, candidate);
     const bool same_start = name.size() >= 3 && candidate.compare(0, 3, name, 0, 3) == 0;
-    if (distance <= 3 || same_start) near.emplace_back(distance, candidate);
+    const bool similar = distance <= 3 && 2 * distance <= std::max(name.size(), candidate.size());
+    if (similar || same_start) near.emplace_back(distance, candidate);
   }
   std::sort(near.begin(), near.end());
   std::vector<std::string> out;
@@ -173,9 +175,18 @@ Store::Store(const std::string& argument) {
   folder = !argument.empty() ? argument : home != nullptr && *home != '\0' ? home : "forerun";
 }
 
+void require_stdout() {
+  std::cout.flush();
+  if (!std::cout || std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+    throw Error("stdout: cannot be written (disk full, or the reader is gone?)");
+  }
+}
+
 int run_program(const std::string& name, const std::function<int()>& body) {
   try {
-    return body();
+    const int code = body();
+    require_stdout();
+    return code;
   } catch (const Error& error) {
     std::fprintf(stderr, "%s: %s\n", name.c_str(), error.what());
     return error.exit_code();

@@ -29,8 +29,8 @@ std::string format_duration(Seconds<> time);
 /// `25.6 MB`, `1.2 GB`: decimal, three digits.
 std::string format_bytes(Bytes<> size);
 
-/// The candidates within edit distance 3 or with a common prefix of three letters, nearest first:
-/// "did you mean".
+/// The candidates within edit distance 3 that share at least half of their letters, or with a
+/// common prefix of three, nearest first: "did you mean".
 std::vector<std::string> near_names(const std::string& name, const std::vector<std::string>& names);
 
 /// The folder of profile.json, calibration.json, runs/ and report/: the argument, else
@@ -44,7 +44,11 @@ struct Store {
   std::filesystem::path report() const { return folder / "report"; }
 };
 
-/// Runs a program's body for main(): an exception becomes `name: what` on stderr and its exit code.
+/// Throws Error if something that was printed on stdout could not be written.
+void require_stdout();
+
+/// Runs a program's body for main(): an exception becomes `name: what` on stderr and its exit code,
+/// and so does a stdout that cannot be written.
 int run_program(const std::string& name, const std::function<int()>& body);
 
 }  // namespace forerun

@@ -1,5 +1,6 @@
 #include "model/io/json_reader.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "model/error.h"
@@ -134,12 +135,26 @@ Json load_document(const std::filesystem::path& path, const std::string& format,
   return document;
 }
 
+bool fits_json(const std::string& text) {
+  const auto is_ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
+  if (std::all_of(text.begin(), text.end(), is_ascii)) return true;
+  try {
+    return !Json(text).dump().empty();
+  } catch (const Json::type_error&) {
+    return false;
+  }
+}
+
+std::string json_text(const Json& document) {
+  return document.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
 void save_document(const std::filesystem::path& path, const Json& document) {
   // JSON has no NaN: it would be written as null, and nobody could read the file again.
   if (const auto place = non_finite_place(document)) {
     throw Error(path.string() + ": " + *place + " is not a finite number; the file is as it was");
   }
-  write_file_atomically(path, document.dump(1) + "\n");
+  write_file_atomically(path, json_text(document));
 }
 
 }  // namespace forerun

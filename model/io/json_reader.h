@@ -49,7 +49,14 @@ class JsonReader {
 Json load_document(const std::filesystem::path& path, const std::string& format,
                    int newest_version);
 
-/// Writes atomically, indented by one space.
+/// Whether a document can hold `text`: it is UTF-8.
+bool fits_json(const std::string& text);
+
+/// A document as text that ends with a newline, indented by one space. What is not UTF-8, such as
+/// the name of a file, gets U+FFFD.
+std::string json_text(const Json& document);
+
+/// Writes json_text() atomically. Throws Error for a number that is not finite, naming its place.
 void save_document(const std::filesystem::path& path, const Json& document);
 
 }  // namespace forerun

@@ -1,88 +1,70 @@
 #include "model/io/observations.h"
 
-#include <csv.h>
-
 #include <charconv>
 #include <cmath>
-#include <functional>
 #include <limits>
 #include <map>
 #include <utility>
 
 #include "model/error.h"
-#include "model/io/atomic_file.h"
+#include "model/io/json_reader.h"
 
 namespace forerun {
 namespace {
 
-struct Row {
-  int line = 0;
-  std::vector<std::string> fields;
-};
+// Numbers beyond are mistakes, and no fit survives their squares.
+constexpr double kLeast = 1e-18, kMost = 1e18;
+constexpr double kShortestTime_s = 1e-9, kLongestTime_s = 1e9;  // of a step
+constexpr int kMostDevices = 1'000'000;
 
-/// A CSV file as rows with their line numbers; blank lines and lines that start with # are skipped.
-/// libcsv unquotes.
-std::vector<Row> read_rows(const std::filesystem::path& path) {
-  const std::string text = read_file(path);
-  struct State {
-    std::vector<Row> rows;
-    Row row;
-  } state;
-  csv_parser parser;
-  if (csv_init(&parser, CSV_STRICT | CSV_STRICT_FINI | CSV_APPEND_NULL) != 0) {
-    throw Error("csv parser: out of memory");
-  }
-  int line = 0;
-  const auto feed = [&](const char* data, size_t size) {
-    const auto on_field = [](void* field, size_t length, void* s) {
-      static_cast<State*>(s)->row.fields.emplace_back(static_cast<const char*>(field), length);
-    };
-    const auto on_row = [](int, void* s) {
-      auto& st = *static_cast<State*>(s);
-      st.rows.push_back(std::exchange(st.row, {}));
-    };
-    const bool whole = data == nullptr
-                           ? csv_fini(&parser, on_field, on_row, &state) == 0
-                           : csv_parse(&parser, data, size, on_field, on_row, &state) == size;
-    if (!whole) {
-      const std::string reason = csv_error(&parser) == CSV_EPARSE
-                                     ? "a quote that is not closed, or one inside a bare field"
-                                     : csv_strerror(csv_error(&parser));
-      csv_free(&parser);
-      throw Error(path.string() + ":" + std::to_string(line) + ": not valid CSV (" + reason + ")");
+/// Where a column stands, by name. Throws Error for one that stands twice, if it is asked for.
+class Columns {
+ public:
+  explicit Columns(const CsvTable& table)
+      : where_(table.file + ":" + std::to_string(table.header.line) + ": ") {
+    const std::vector<std::string>& names = table.header.fields;
+    for (size_t i = 0; i < names.size(); ++i) {
+      if (!index_.emplace(names[i], i).second) index_[names[i]] = kTwice;
     }
-  };
-  const size_t start = text.starts_with("\xEF\xBB\xBF") ? 3 : 0;  // what spreadsheets put first
-  for (size_t at = start; at < text.size();) {
-    ++line;
-    const size_t end = std::min(text.find('\n', at), text.size() - 1) + 1;
-    if (text[at] != '#' || !state.row.fields.empty()) {
-      const size_t before = state.rows.size();
-      feed(text.data() + at, end - at);
-      if (state.rows.size() > before) state.rows.back().line = line;
+    if (names.size() == 1 && names[0].find_first_of(";\t") != std::string::npos) {
+      throw Error(where_ + "is one column (expected commas between columns)");
     }
-    at = end;
   }
-  const size_t before = state.rows.size();
-  feed(nullptr, 0);
-  if (state.rows.size() > before) state.rows.back().line = line;
-  csv_free(&parser);
-  return std::move(state.rows);
-}
+
+  /// npos where there is no such column.
+  size_t find(const std::string& name) const {
+    const auto found = index_.find(name);
+    if (found == index_.end()) return std::string::npos;
+    if (found->second == kTwice) throw Error(where_ + "column " + name + " stands twice");
+    return found->second;
+  }
+
+  void require(const std::string& name) const {
+    if (find(name) == std::string::npos) throw Error(where_ + "column " + name + " is missing");
+  }
+
+ private:
+  static constexpr size_t kTwice = std::string::npos - 1;
+  std::string where_;
+  std::map<std::string, size_t> index_;
+};
 
 /// One row's fields by column name; complaints carry file, line and field.
 class RowReader {
  public:
-  RowReader(const std::string& file, const std::map<std::string, size_t>& columns, const Row& row)
+  RowReader(const std::string& file, const Columns& columns, const CsvRow& row)
       : file_(file), columns_(columns), row_(row) {}
 
   [[noreturn]] void fail(const std::string& problem) const {
     throw Error(file_ + ":" + std::to_string(row_.line) + ": " + problem);
   }
 
+  /// Empty where there is no such column.
   std::string text(const std::string& column) const {
-    const auto found = columns_.find(column);
-    return found == columns_.end() ? "" : row_.fields[found->second];
+    const size_t at = columns_.find(column);
+    if (at == std::string::npos) return "";
+    if (!fits_json(row_.fields[at])) fail(column + " is not UTF-8 text (convert the file)");
+    return row_.fields[at];
   }
 
   std::string required_text(const std::string& column) const {
@@ -100,6 +82,9 @@ class RowReader {
       fail(column + " = \"" + value + "\" (expected a number)");
     }
     if (!std::isfinite(number)) fail(column + " = " + value + " (must be finite)");
+    if (number != 0 && (std::fabs(number) < kLeast || std::fabs(number) > kMost)) {
+      fail(column + " = " + value + " (must be 0 or from 1e-18 to 1e18)");
+    }
     return number;
   }
 
@@ -115,25 +100,36 @@ class RowReader {
     return value;
   }
 
-  int whole(const std::string& column, std::optional<int> fallback = std::nullopt) const {
+  double step_time() const {
+    const auto value = positive("step_time_s");
+    if (!value) fail("step_time_s is empty");
+    if (*value < kShortestTime_s || *value > kLongestTime_s) {
+      fail("step_time_s = " + text("step_time_s") + " (must be from 1e-9 to 1e9 seconds)");
+    }
+    return *value;
+  }
+
+  int whole(const std::string& column, std::optional<int> fallback = std::nullopt,
+            int most = 1'000'000'000) const {
     const auto value = number(column);
     if (!value && fallback) return *fallback;
     if (!value) fail(column + " is empty");
-    if (*value < 1 || *value != std::floor(*value) || *value > 1e9) {
-      fail(column + " = " + text(column) + " (must be a whole number from 1 to 1000000000)");
+    if (*value < 1 || *value != std::floor(*value) || *value > most) {
+      fail(column + " = " + text(column) + " (must be a whole number from 1 to " +
+           std::to_string(most) + ")");
     }
     return static_cast<int>(*value);
   }
 
  private:
   const std::string& file_;
-  const std::map<std::string, size_t>& columns_;
-  const Row& row_;
+  const Columns& columns_;
+  const CsvRow& row_;
 };
 
 Placement read_placement(const RowReader& row) {
-  const int nodes = row.whole("nodes");
-  const int gpus = row.whole("gpus");
+  const int nodes = row.whole("nodes", std::nullopt, kMostDevices);
+  const int gpus = row.whole("gpus", std::nullopt, kMostDevices);
   if (gpus < nodes) {
     row.fail("gpus = " + std::to_string(gpus) + " on nodes = " + std::to_string(nodes) +
              " (every node needs at least one)");
@@ -165,14 +161,12 @@ Observation read_observation(const RowReader& row, bool with_step_time) {
   o.at.accumulation = row.whole("accumulation", 1);
   if (const std::string text = row.text("strategy"); !text.empty()) o.at.strategy = text;
   if (const std::string text = row.text("precision"); !text.empty()) o.at.precision = text;
-  o.grad_bytes = row.positive("grad_bytes");
   if (!with_step_time) {
     o.step_time_s = std::numeric_limits<double>::quiet_NaN();
     return o;
   }
-  const auto step_time = row.positive("step_time_s");
-  if (!step_time) row.fail("step_time_s is empty");
-  o.step_time_s = *step_time;
+  o.step_time_s = row.step_time();
+  o.grad_bytes = row.positive("grad_bytes");
   if (const std::string role = row.text("role"); !role.empty()) o.role = role;
   if (o.role != "fit" && o.role != "test")
     row.fail("role = \"" + o.role + "\" (expected fit or test)");
@@ -186,33 +180,14 @@ Observation read_observation(const RowReader& row, bool with_step_time) {
   return o;
 }
 
-std::vector<Observation> load(const std::filesystem::path& path, bool with_step_time) {
-  const std::string file = path.string();
-  const std::vector<Row> rows = read_rows(path);
-  if (rows.empty()) throw Error(file + ": is empty (expected a header line and rows)");
-  const std::string header = file + ":" + std::to_string(rows.front().line) + ": ";
-  std::map<std::string, size_t> columns;
-  for (size_t i = 0; i < rows.front().fields.size(); ++i) {
-    if (!columns.emplace(rows.front().fields[i], i).second) {
-      throw Error(header + "column " + rows.front().fields[i] + " stands twice");
-    }
-  }
-  std::vector<std::string> required = {"model", "nodes", "gpus", "local_batch"};
-  if (with_step_time) required.emplace_back("step_time_s");
-  for (const std::string& name : required) {
-    if (!columns.contains(name)) throw Error(header + "column " + name + " is missing");
-  }
-  if (rows.size() == 1) throw Error(file + ": has a header but no rows");
+std::vector<Observation> read_rows(const CsvTable& table, bool with_step_time) {
+  const Columns columns(table);
+  for (const char* name : {"model", "nodes", "gpus", "local_batch"}) columns.require(name);
+  if (with_step_time) columns.require("step_time_s");
   std::vector<Observation> out;
-  out.reserve(rows.size() - 1);
-  for (size_t i = 1; i < rows.size(); ++i) {
-    const RowReader row(file, columns, rows[i]);
-    if (rows[i].fields.size() != rows.front().fields.size()) {
-      row.fail("has " + std::to_string(rows[i].fields.size()) + " fields (the header has " +
-               std::to_string(rows.front().fields.size()) + "; is the row truncated?)");
-    }
-    out.push_back(read_observation(row, with_step_time));
-    out.back().line = rows[i].line;
+  out.reserve(table.rows.size());
+  for (const CsvRow& row : table.rows) {
+    out.push_back(read_observation(RowReader(table.file, columns, row), with_step_time));
   }
   return out;
 }
@@ -220,17 +195,9 @@ std::vector<Observation> load(const std::filesystem::path& path, bool with_step_
 }  // namespace
 
 std::vector<Observation> load_observations(const std::filesystem::path& path) {
-  return load(path, true);
-}
-std::vector<Observation> load_points(const std::filesystem::path& path) {
-  return load(path, false);
+  return read_rows(read_csv(path), true);
 }
 
-std::string csv_field(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string out = "\"";
-  for (const char c : text) out += c == '"' ? "\"\"" : std::string(1, c);
-  return out + "\"";
-}
+std::vector<Observation> read_points(const CsvTable& table) { return read_rows(table, false); }
 
 }  // namespace forerun

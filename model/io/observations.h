@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "model/configuration.h"
+#include "model/io/csv.h"
 
 namespace forerun {
 
@@ -23,7 +24,6 @@ struct Observation {
   std::optional<double> forward_s, backward_s, optimizer_s;
   std::optional<double> grad_bytes;
   std::optional<double> peak_memory_bytes;
-  int line = 0;  ///< in its file, for messages; 0: not from a file
 };
 
 /// Rows of a CSV with the columns `model,nodes,gpus,local_batch,step_time_s` and any of the
@@ -32,10 +32,7 @@ struct Observation {
 /// not positive, gpus that do not match placement, no rows at all.
 std::vector<Observation> load_observations(const std::filesystem::path& path);
 
-/// The same for points to predict: `step_time_s` is neither needed nor read.
-std::vector<Observation> load_points(const std::filesystem::path& path);
-
-/// `text` as one CSV field: quoted where it must be.
-std::string csv_field(const std::string& text);
+/// The same of points to predict, one for each row: `step_time_s` is neither needed nor read.
+std::vector<Observation> read_points(const CsvTable& table);
 
 }  // namespace forerun

@@ -2,17 +2,18 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/predict/hand_made.h"
+#include <sstream>
 
 namespace forerun {
 namespace {
 
-Observation point(const std::string& model, int nodes, int gpus, int local_batch) {
-  Observation o;
-  o.model = model;
-  o.at.placement = Placement::even(nodes, gpus);
-  o.at.local_batch = local_batch;
-  return o;
+CsvTable table(const std::string& header, const std::vector<std::vector<std::string>>& rows) {
+  CsvTable out;
+  out.file = "points.csv";
+  std::istringstream names(header);
+  for (std::string name; std::getline(names, name, ',');) out.header.fields.push_back(name);
+  for (const auto& fields : rows) out.rows.push_back({0, fields});
+  return out;
 }
 
 TEST(PredictPoints, KeepsTheOrderAndAsksOncePerModel) {
@@ -32,34 +33,30 @@ TEST(PredictPoints, KeepsTheOrderAndAsksOncePerModel) {
     }
     return out;
   };
-  const std::vector<Observation> points = {point("a", 1, 1, 8), point("unknown", 1, 2, 8),
-                                           point("a", 3, 10, 4)};
-  const PointColumns columns = point_columns("model,status\n", points);  // not echoed: see below
-  const std::string csv = predict_points(points, columns, step_times);
+  const CsvTable points =
+      table("colour,model,nodes,gpus,local_batch", {{"dark\nred", "a", "1", "1", "8"},
+                                                    {"", "unknown", "1", "2", "8"},
+                                                    {"\"blue\"", "a", "3", "10", "4"}});
+  const std::string csv = predict_points(points, step_times);
   EXPECT_EQ(calls, 2);
   EXPECT_EQ(csv,
-            "model,nodes,gpus,placement,local_batch,accumulation,predicted_step_time_s,low_s,"
-            "high_s,status,reason\n"
-            "a,1,1,1,8,1,4,2,8,ok,\n"
-            "unknown,1,2,2,8,1,,,,refused,\"never measured, \"\"really\"\"\"\n"
-            "a,3,10,4+3+3,4,1,2,1,4,ok,\n");
+            "colour,model,nodes,gpus,local_batch,predicted_step_time_s,low_s,high_s,status,reason\n"
+            "\"dark\nred\",a,1,1,8,4,2,8,ok,\n"
+            ",unknown,1,2,8,,,,refused,\"never measured, \"\"really\"\"\"\n"
+            "\"\"\"blue\"\"\",a,3,10,4,2,1,4,ok,\n");
 }
 
-TEST(PointColumns, AreThoseOfTheFile) {
-  const std::string text =
-      "# a comment\n"
-      "colour,model,nodes,gpus,local_batch\r\n"
-      "\"dark\nred\",a,1,1,8\n"
-      "\n"
-      "# another\n"
-      "\"say \"\"blue\"\"\",a,1,2,8";
-  std::vector<Observation> points = {point("a", 1, 1, 8), point("a", 1, 2, 8)};
-  points[0].line = 4;  // where its row ends
-  points[1].line = 7;
-  const PointColumns columns = point_columns(text, points);
-  EXPECT_EQ(columns.header, "colour,model,nodes,gpus,local_batch");
-  EXPECT_EQ(columns.rows[0], "\"dark\nred\",a,1,1,8");
-  EXPECT_EQ(columns.rows[1], "\"say \"\"blue\"\"\",a,1,2,8");
+TEST(PredictPoints, ReplacesWhatAnEarlierAnswerAdded) {
+  const auto step_times = [](const std::string&, const std::string&,
+                             const std::vector<Configuration>& at) {
+    return std::vector<Prediction>(at.size());
+  };
+  const std::string csv = predict_points(
+      table("low_s,model,reason,nodes,gpus,local_batch", {{"7", "a", "old", "1", "1", "8"}}),
+      step_times);
+  EXPECT_EQ(csv,
+            "model,nodes,gpus,local_batch,predicted_step_time_s,low_s,high_s,status,reason\n"
+            "a,1,1,8,0,0,0,ok,\n");
 }
 
 }  // namespace

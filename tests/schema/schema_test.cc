@@ -97,7 +97,7 @@ TEST(PolluxT4, TheShippedExtractIsWhole) {
   for (const Observation& row : rows) {
     const int nodes = row.at.placement.nodes(), gpus = row.at.world_size();
     const bool small = (nodes == 1 && gpus <= 4) || (nodes == 2 && gpus == 8);
-    EXPECT_EQ(row.role, small ? "fit" : "test") << "line " << row.line;
+    EXPECT_EQ(row.role, small ? "fit" : "test") << row.model << " on " << row.at.placement.text();
     fit += small;
   }
   EXPECT_EQ(fit, 270);

@@ -1,5 +1,6 @@
 #include "model/io/atomic_file.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -33,9 +34,30 @@ TEST(WriteFileAtomically, AFolderInTheWayStays) {
   std::filesystem::create_directories(folder.path() / "file" / "full");
   EXPECT_EQ(
       error_of([&] { write_file_atomically(folder.path() / "file", "x"); }, folder.path().string()),
-      "/file: cannot rename (Is a directory); the file is as it was. Free space or "
-      "permissions may help, or another --store");
+      "/file: is a folder (a file was expected)");
   EXPECT_EQ(files_in(folder.path()), 1);
+}
+
+TEST(WriteFileAtomically, ALinkStaysALink) {
+  const TemporaryFolder folder;
+  const auto target = folder.write("target", "old");
+  std::filesystem::create_symlink("target", folder.path() / "link");
+  write_file_atomically(folder.path() / "link", "new");
+  EXPECT_TRUE(std::filesystem::is_symlink(folder.path() / "link"));
+  EXPECT_EQ(slurp(target), "new");
+}
+
+TEST(WriteFileAtomically, APipeIsWrittenTo) {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "pipe";
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  const int reader = open(path.c_str(), O_RDWR);
+  write_file_atomically(path, "text");
+  char text[8] = {};
+  EXPECT_EQ(read(reader, text, sizeof text), 4);
+  close(reader);
+  EXPECT_STREQ(text, "text");
+  EXPECT_TRUE(std::filesystem::is_fifo(path));
 }
 
 TEST(WriteFileAtomically, AFileWhereAFolderShouldBe) {
