@@ -101,7 +101,8 @@ Plot error_plot(const std::vector<RunCheck>& checks) {
   return {"error", "Error of each prediction",
           "Predicted step time over observed, row by row of the table below. The observation is 0; "
           "a bar that crosses it is an interval that held.",
-          common_style() + ticks + "set xrange [0.4:" + plot_number(static_cast<double>(n) + 0.6) +
+          common_style() + "set lmargin 12\n" + ticks +
+              "set xrange [0.4:" + plot_number(static_cast<double>(n) + 0.6) +
               "]\nset format y '%+.0f %%'\nset yrange [*<-5:5<*]\nset offsets 0,0,1,1\n"
               "set xlabel 'row of the table'\nset ylabel 'predicted / observed - 1'\n" +
               blocks + plot_command(curves)};

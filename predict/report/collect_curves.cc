@@ -109,27 +109,29 @@ BatchScaling collect_batch(const Predictor& predictor, const std::string& model,
   return out;
 }
 
-/// The fitted network, with the levels that the data determined.
-struct FittedNetwork {
-  Network<> network;
-  bool intra = false, inter = false;
-};
-
-FittedNetwork fitted_network(const Calibration& calibration) {
-  FittedNetwork fitted;
-  const auto value = [&](const char* name, bool* known) {
+/// The fitted network of a profile, which has one.
+Network<> fitted_network(const Calibration& calibration) {
+  const auto value = [&](const char* name) {
     const Parameter* parameter = calibration.parameter(std::string("network.") + name);
-    if (known != nullptr) *known = parameter != nullptr && parameter->determined;
     return parameter == nullptr ? 0.0 : parameter->value();
   };
-  fitted.network.intra.alpha = Seconds<>(value("alpha_intra_s", nullptr));
-  fitted.network.intra.beta = SecondsPerByte<>(value("beta_intra_s_per_byte", &fitted.intra));
-  fitted.network.inter.alpha = Seconds<>(value("alpha_inter_s", nullptr));
-  fitted.network.inter.beta = SecondsPerByte<>(value("beta_inter_s_per_byte", &fitted.inter));
-  fitted.network.nic_sharing = value("nic_sharing", nullptr);
-  fitted.network.congestion = value("congestion", nullptr);
-  fitted.network.two_nodes = value("two_nodes", nullptr);
-  return fitted;
+  Network<> network;
+  network.intra = {Seconds<>(value("alpha_intra_s")),
+                   SecondsPerByte<>(value("beta_intra_s_per_byte"))};
+  network.inter = {Seconds<>(value("alpha_inter_s")),
+                   SecondsPerByte<>(value("beta_inter_s_per_byte"))};
+  network.nic_sharing = value("nic_sharing");
+  network.congestion = value("congestion");
+  network.two_nodes = value("two_nodes");
+  return network;
+}
+
+/// Whether all-reduces on this placement went into the fit in seconds, not only up to a factor.
+bool is_fitted(const Calibration& calibration, const Placement& placement) {
+  if (calibration.networks.size() != 1) return false;
+  const NetworkCalibration& network = calibration.networks.front();
+  return network.bytes_known &&
+         (placement.nodes() == 1 ? network.intra_measured : network.inter_measured);
 }
 
 std::vector<TransferSample> fitted_curve(const Network<>& network, const Placement& placement,
@@ -203,7 +205,7 @@ std::vector<AllreduceCurve> collect_allreduce(const Profile& profile,
     auto& samples = sweeps[point.placement][point.size_bytes];
     samples.insert(samples.end(), point.samples_s.begin(), point.samples_s.end());
   }
-  const FittedNetwork fitted = fitted_network(calibration);
+  const Network<> network = fitted_network(calibration);
   std::vector<AllreduceCurve> out;
   for (const auto& [placement, sizes] : sweeps) {
     AllreduceCurve curve;
@@ -212,9 +214,8 @@ std::vector<AllreduceCurve> collect_allreduce(const Profile& profile,
       curve.measured.push_back(
           {size, median(samples), quantile(samples, 0.1), quantile(samples, 0.9)});
     }
-    if (placement.nodes() == 1 ? fitted.intra : fitted.inter) {
-      curve.fitted =
-          fitted_curve(fitted.network, placement, sizes.begin()->first, sizes.rbegin()->first);
+    if (is_fitted(calibration, placement)) {
+      curve.fitted = fitted_curve(network, placement, sizes.begin()->first, sizes.rbegin()->first);
     }
     out.push_back(std::move(curve));
   }

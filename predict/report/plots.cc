@@ -75,7 +75,11 @@ Plot allreduce_plot(const std::vector<AllreduceCurve>& curves) {
     lines.push_back(measured.name() + " using 1:2:3:4 with yerrorbars pt 7 ps 0.7 lw 1.2" + colour +
                     " title " + gnuplot_string(title));
   }
-  lines.push_back("NaN with lines lw 1.6" + line_colour(kMuted) + " title 'fitted'");
+  const bool any_fitted = std::any_of(curves.begin(), curves.end(),
+                                      [](const AllreduceCurve& c) { return !c.fitted.empty(); });
+  if (any_fitted) {
+    lines.push_back("NaN with lines lw 1.6" + line_colour(kMuted) + " title 'fitted'");
+  }
   return {"allreduce", "All-reduce time against size",
           "Dots are medians of the sweep with bars from the 10th to the 90th percentile, alone on "
           "the network; lines are the fitted network.",

@@ -103,8 +103,8 @@ Verdict judge(const Skill& skill) {
   }
   if (loses_to_a_baseline(skill)) {
     return {Trust::kFair, "Usable, but a naive guess did as well",
-            "Errors are small, yet a baseline without any model came closer on the same runs: "
-            "what was checked " +
+            std::string(skill.ape_median <= kGoodError ? "Errors are small, yet a" : "A") +
+                " baseline without any model came closer on the same runs: what was checked " +
                 where + " was not hard to predict."};
   }
   if (n < kEnoughChecks) {

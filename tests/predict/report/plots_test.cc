@@ -2,11 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <set>
 
 #include "model/error.h"
 #include "model/plot/script.h"
+#include "predict/report/collect_curves.h"
 #include "tests/predict/report/example.h"
+#include "tests/predict/report/example_store.h"
 
 namespace forerun {
 namespace {
@@ -87,6 +90,22 @@ TEST(SpeedupPlot, SaysWhichBaseWasTaken) {
             std::string::npos);
   for (BatchScaling& batch : scaling.strong) batch.observed.erase(batch.observed.begin());
   EXPECT_NE(speedup_plot(scaling, "x").caption.find("the prediction, where"), std::string::npos);
+}
+
+TEST(CollectAllreduce, TheFitIsDrawnHoweverVagueItIs) {
+  Calibration calibration;
+  calibration.parameters = {
+      {"network.alpha_intra_s", std::log(5e-6), 1, true, 1, /*determined=*/false},
+      {"network.beta_intra_s_per_byte", std::log(2e-10), 1, true, 1, /*determined=*/false}};
+  NetworkCalibration network;
+  network.bytes_known = true;
+  network.intra_measured = true;
+  calibration.networks = {network};
+  Profile profile = report_example::small_profile();
+  profile.network.push_back({"allreduce", "mpi", Placement({1, 1}), 4096, {1e-3}});
+  for (const AllreduceCurve& curve : collect_allreduce(profile, calibration)) {
+    EXPECT_EQ(curve.fitted.empty(), curve.placement.nodes() > 1) << curve.placement.text();
+  }
 }
 
 }  // namespace
