@@ -54,13 +54,22 @@ class Advisor {
     return std::max(1, least);
   }
 
+  /// How far a local batch is from the recommended one: what is measured should be of use for it.
+  double from_recommended(const Configuration& at) const {
+    const Candidate* best = f_.recommended();
+    return best == nullptr ? 0 : std::fabs(std::log2(1.0 * at.local_batch / best->at.local_batch));
+  }
+
   /// The smallest scale that is refused or lies beyond what was measured.
   void next_scale() {
     const Configuration* next = nullptr;
     long batch = f_.question.batch;
     bool refused = false;
     const auto consider = [&](const Configuration& at, long at_batch, bool is_refused) {
-      if (next != nullptr && at.world_size() >= next->world_size()) return;
+      const auto rank = [&](const Configuration& c) {
+        return std::pair(c.world_size(), from_recommended(c));
+      };
+      if (next != nullptr && rank(at) >= rank(*next)) return;
       next = &at;
       batch = at_batch;
       refused = is_refused;
@@ -86,15 +95,27 @@ class Advisor {
                        [&](const FittedPoint& p) { return p.at == c.at; });
   }
 
+  /// Candidates of which another step time could change the choice: ties, and the neighbours of the
+  /// recommended one at its batch, global or local.
+  std::vector<size_t> competitors() const {
+    const size_t best = f_.recommendation->candidate;
+    const Candidate& chosen = f_.candidates[best];
+    std::vector<size_t> out = f_.recommendation->ties;
+    out.push_back(best);
+    for (const size_t i : {best - 1, best + 1}) {
+      if (i >= f_.candidates.size()) continue;  // before the first, too
+      const Candidate& c = f_.candidates[i];
+      const bool same_batch =
+          c.global_batch == chosen.global_batch || c.at.local_batch == chosen.at.local_batch;
+      if (same_batch) out.push_back(i);
+    }
+    return out;
+  }
+
   void widest_interval() {
     if (!f_.recommendation) return;
-    std::vector<size_t> near = f_.recommendation->ties;
-    const size_t best = f_.recommendation->candidate;
-    near.push_back(best);
-    if (best > 0) near.push_back(best - 1);
-    if (best + 1 < f_.candidates.size()) near.push_back(best + 1);
     const Candidate* widest = nullptr;
-    for (const size_t i : near) {
+    for (const size_t i : competitors()) {
       const Candidate& c = f_.candidates[i];
       if (!c.predicted || measured(c) || log_width(c) < kNarrow) continue;
       if (widest == nullptr || log_width(c) > log_width(*widest)) widest = &c;

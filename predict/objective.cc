@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <utility>
 
 #include "model/error.h"
 #include "model/io/command_line.h"
@@ -46,6 +47,22 @@ double deadline(std::string_view text) {
   return seconds;
 }
 
+/// In the largest unit of which it is a whole number.
+std::string deadline_text(double seconds) {
+  constexpr std::pair<double, const char*> kUnits[] = {{86400, "d"}, {3600, "h"}, {60, "m"}};
+  double count = seconds;
+  const char* unit = "s";
+  for (const auto& [length, name] : kUnits) {
+    if (std::fmod(seconds, length) != 0) continue;
+    count = seconds / length;
+    unit = name;
+    break;
+  }
+  char out[64];
+  std::snprintf(out, sizeof out, "deadline:%g%s", count, unit);
+  return out;
+}
+
 }  // namespace
 
 std::string Objective::text() const {
@@ -61,8 +78,7 @@ std::string Objective::text() const {
       std::snprintf(out, sizeof out, "efficient:%g", limit * 100);
       return out;
     case Kind::kDeadline:
-      std::snprintf(out, sizeof out, "deadline:%gs", limit);
-      return out;
+      return deadline_text(limit);
     case Kind::kBudget:
       std::snprintf(out, sizeof out, "budget:%g", limit);
       return out;

@@ -144,8 +144,8 @@ class Choice {
       why += c.baseline_gpus == 1 ? "the baseline"
                                   : "the smallest that can be predicted, taken as the baseline";
     } else {
-      why += fixed(c.speedup, 2) + "x the throughput of " + std::to_string(c.baseline_gpus) +
-             " at " + percent(c.efficiency) + " efficiency";
+      why += factor(c.speedup) + "x the throughput of " + std::to_string(c.baseline_gpus) + " at " +
+             percent(c.efficiency) + " efficiency";
     }
     explain_objective();
     explain_ties();
@@ -193,11 +193,7 @@ class Choice {
     if (gpus.empty()) return;
     std::sort(gpus.begin(), gpus.end());
     gpus.erase(std::unique(gpus.begin(), gpus.end()), gpus.end());
-    std::string list;
-    for (size_t i = 0; i < gpus.size(); ++i) {
-      list += (i == 0 ? "" : i + 1 == gpus.size() ? " and " : ", ") + std::to_string(gpus[i]);
-    }
-    out_.reason += "; a tie with " + list + " within the interval, so the fewest";
+    out_.reason += "; a tie with " + in_runs(gpus) + " within the interval, so the fewest";
   }
 
   /// What the next larger count would bring, at its best batch.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "model/io/command_line.h"
@@ -12,8 +14,11 @@ namespace forerun {
 namespace {
 
 constexpr size_t kWidth = 100;
-/// More rows than this are cut down to the best batch of each GPU count, or to what can run.
+/// More rows than this are cut down to the best batch of each GPU count, then to what can run, then
+/// to landmarks.
 constexpr size_t kManyRows = 24;
+/// More GPU counts than this that do not divide the batch stand in one line.
+constexpr size_t kManyIndivisible = 3;
 
 struct Column {
   std::string title;
@@ -58,7 +63,7 @@ std::vector<Column> columns_for(const Forecast& f) {
       {"step", [](const Candidate& c) { return format_duration(c.prediction.step_time); }});
   out.push_back({"90 % interval", interval});
   out.push_back({"samples/s", [](const Candidate& c) { return significant(c.throughput); }});
-  out.push_back({"speedup", [](const Candidate& c) { return fixed(c.speedup, 2); }});
+  out.push_back({"speedup", [](const Candidate& c) { return factor(c.speedup); }});
   out.push_back({"effic.", [](const Candidate& c) { return percent(c.efficiency); }});
   if (f.question.samples) {
     out.push_back(
@@ -99,7 +104,14 @@ class TextTable {
     for (size_t k = 0; k < columns_.size(); ++k) out += " " + padded(columns_[k].title, widths_[k]);
     out += "\n";
     for (const size_t i : rows_) out += row(i);
-    if (rows_.size() < f_.candidates.size()) {
+    if (!indivisible_.empty()) {
+      out += "    " +
+             wrap("not shown: " + in_runs(indivisible_) + " " + f_.subject.unit() +
+                      "s, by which batch " + std::to_string(f_.question.batch) + " does not divide",
+                  kWidth, 4) +
+             "\n";
+    }
+    if (rows_.size() + indivisible_.size() < f_.candidates.size()) {
       out += "  (" + std::to_string(rows_.size()) + " of " + std::to_string(f_.candidates.size()) +
              " shown; --json and --csv hold all)\n";
     }
@@ -111,23 +123,55 @@ class TextTable {
     return f_.recommendation && f_.recommendation->candidate == i;
   }
 
-  /// All of them, unless they are many: then those that can run, and when the batch varies, the
-  /// best of each GPU count.
+  const Candidate& candidate(size_t i) const { return f_.candidates[i]; }
+
   void select_rows() {
+    const bool many = f_.candidates.size() > kManyRows;
+    if (many && f_.question.vary_batch) {
+      best_of_each_count();
+    } else {
+      for (size_t i = 0; i < f_.candidates.size(); ++i) rows_.push_back(i);
+    }
+    leave_out_indivisible();
+    if (many) std::erase_if(rows_, [&](size_t i) { return !candidate(i).predicted; });
+    if (rows_.size() > kManyRows) leave_only_landmarks();
+  }
+
+  void best_of_each_count() {
     std::map<int, size_t> best;
     for (size_t i = 0; i < f_.candidates.size(); ++i) {
-      const Candidate& c = f_.candidates[i];
-      if (f_.candidates.size() > kManyRows && !c.predicted) continue;
-      if (f_.candidates.size() > kManyRows && f_.question.vary_batch) {
-        const auto [at, fresh] = best.emplace(c.at.world_size(), i);
-        if (!fresh && !is_recommended(at->second) && (is_recommended(i) || better(i, at->second))) {
-          at->second = i;
-        }
-      } else {
-        rows_.push_back(i);
+      if (!candidate(i).predicted) continue;
+      const auto [at, fresh] = best.emplace(candidate(i).at.world_size(), i);
+      if (!fresh && !is_recommended(at->second) && (is_recommended(i) || better(i, at->second))) {
+        at->second = i;
       }
     }
     for (const auto& [gpus, i] : best) rows_.push_back(i);
+  }
+
+  void leave_out_indivisible() {
+    const auto divides = [&](size_t i) { return candidate(i).at.local_batch > 0; };
+    for (const size_t i : rows_) {
+      if (!divides(i)) indivisible_.push_back(candidate(i).at.world_size());
+    }
+    if (indivisible_.size() > kManyIndivisible) {
+      std::erase_if(rows_, [&](size_t i) { return !divides(i); });
+    } else {
+      indivisible_.clear();
+    }
+  }
+
+  /// Powers of two, both ends, and the recommendation with its neighbours.
+  void leave_only_landmarks() {
+    std::vector<size_t> kept;
+    for (size_t k = 0; k < rows_.size(); ++k) {
+      const int gpus = candidate(rows_[k]).at.world_size();
+      const bool end = k == 0 || k + 1 == rows_.size();
+      const bool near = is_recommended(rows_[k]) || (k > 0 && is_recommended(rows_[k - 1])) ||
+                        (!end && is_recommended(rows_[k + 1]));
+      if (end || near || (gpus & (gpus - 1)) == 0) kept.push_back(rows_[k]);
+    }
+    rows_ = std::move(kept);
   }
 
   bool better(size_t a, size_t b) const {
@@ -154,6 +198,7 @@ class TextTable {
   bool colour_;
   std::vector<Column> columns_;
   std::vector<size_t> rows_;
+  std::vector<int> indivisible_;  ///< GPU counts that are not among them
   std::vector<size_t> widths_;
 };
 
@@ -224,20 +269,21 @@ std::string recommendation_text(const Forecast& f) {
 
 /// One item per reason: what cannot be predicted for the same reason stands together.
 std::string refused_text(const Forecast& f) {
-  std::vector<std::pair<std::string, std::string>> counts_by_reason;
+  std::vector<std::pair<std::set<int>, std::string>> counts_by_reason;
   for (const Refused& r : f.refused) {
-    const std::string gpus = std::to_string(r.at.world_size());
+    const int gpus = r.at.world_size();
     const auto known = std::find_if(counts_by_reason.begin(), counts_by_reason.end(),
                                     [&](const auto& entry) { return entry.second == r.reason; });
     if (known == counts_by_reason.end()) {
-      counts_by_reason.emplace_back(gpus, r.reason);
+      counts_by_reason.push_back({{gpus}, r.reason});
     } else {
-      known->first += ", " + gpus;
+      known->first.insert(gpus);
     }
   }
   std::string out;
   for (const auto& [gpus, reason] : counts_by_reason) {
-    out += item("Refused", gpus + " " + f.subject.unit() + (gpus == "1" ? ": " : "s: ") + reason);
+    out += item("Refused", in_runs({gpus.begin(), gpus.end()}) + " " + f.subject.unit() +
+                               (*gpus.rbegin() == 1 ? ": " : "s: ") + reason);
   }
   return out;
 }
@@ -250,7 +296,10 @@ std::string to_text(const Forecast& f, bool colour) {
   if (f.recommendation) out += recommendation_text(f);
   out += refused_text(f);
   for (const std::string& note : f.notes) out += item("Note", note);
-  if (!f.next_measurements.empty()) out += "\nTo be surer, measure:\n";
+  if (!f.next_measurements.empty()) {  // times of others come from no device that we know
+    out += f.subject.device.empty() ? "\nTo be surer, measure, or add such rows to your own:\n"
+                                    : "\nTo be surer, measure:\n";
+  }
   for (const NextMeasurement& n : f.next_measurements) {
     out += "  " + n.command + "\n    " + wrap("settles " + n.settles, kWidth, 4) + "\n";
   }

@@ -19,8 +19,8 @@ TEST(ParseObjective, ReadsEveryKind) {
 }
 
 TEST(ParseObjective, ReadsBackItsOwnText) {
-  for (const char* text :
-       {"balanced", "fastest", "cheapest", "efficient:85", "deadline:90s", "budget:12.5"}) {
+  for (const char* text : {"balanced", "fastest", "cheapest", "efficient:85", "deadline:90s",
+                           "deadline:2h", "deadline:3d", "budget:12.5"}) {
     EXPECT_EQ(parse_objective(text).text(), text);
   }
 }

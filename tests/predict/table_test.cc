@@ -43,6 +43,33 @@ TEST(ForecastText, StaysWithinAHundredColumns) {
   }
 }
 
+TEST(ForecastText, ManyGpuCountsThatDoNotDivideTakeOneLine) {
+  Question q = hand_made_question(96);
+  q.max_gpus = 12;
+  const std::string text = to_text(make_forecast(q, hand_made_subject()), false);
+  EXPECT_NE(text.find("not shown: 5, 7 and 9-11 GPUs, by which batch 96 does not divide\n"),
+            std::string::npos)
+      << text;
+  EXPECT_EQ(text.find("96 does not divide by 5"), std::string::npos) << text;
+}
+
+TEST(ForecastText, AHundredGpuCountsAreCutDownToLandmarks) {
+  Question q = hand_made_question(96);
+  q.max_gpus = 100;
+  q.vary_batch = true;
+  const Forecast f = make_forecast(q, hand_made_subject());
+  std::istringstream lines(to_text(f, false));
+  int rows = 0;
+  bool recommended = false;
+  for (std::string line; std::getline(lines, line) && !line.starts_with("Recommended");) {
+    rows += line.ends_with("GB");
+    recommended |= line.starts_with(">");
+  }
+  EXPECT_LE(rows, 12);
+  EXPECT_GE(rows, 8);
+  EXPECT_TRUE(recommended);
+}
+
 TEST(ForecastText, ColoursOnlyWhenAsked) {
   EXPECT_EQ(to_text(golden_forecast(), false).find('\033'), std::string::npos);
   EXPECT_NE(to_text(golden_forecast(), true).find("\033[1m>"), std::string::npos);
