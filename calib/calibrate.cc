@@ -302,7 +302,12 @@ Calibration calibrate_profile(const Profile& profile, const std::string& source)
     throw Refusal(source + ": ranks shared a GPU (" + profile.machine.label +
                   "): such times predict nothing; measure with one GPU a rank");
   }
-  Calibration calibration = calibrate(observations_of(profile), &profile, source, {});
+  const std::vector<Observation> rows = observations_of(profile);
+  if (rows.empty()) {
+    throw Refusal(source + ": holds no measured step, perhaps because measure was stopped early; " +
+                  "run it again, it continues");
+  }
+  Calibration calibration = calibrate(rows, &profile, source, {});
   calibration.device = profile.machine.device;
   calibration.label = profile.machine.label;
   calibration.max_ranks = profile.machine.max_ranks;

@@ -3,6 +3,9 @@
 #include <cstdio>
 #include <filesystem>
 #include <optional>
+#include <set>
+#include <string>
+#include <vector>
 
 #include "calib/calibrate.h"
 #include "calib/explain/explanation.h"
@@ -64,6 +67,17 @@ std::vector<std::filesystem::path> draw(const Explanation& explanation,
   return write_plots(plots, folder);
 }
 
+/// Models that have only rows to compare with: nothing can be said of them.
+void warn_of_models_not_fitted(const std::vector<Observation>& rows) {
+  std::set<std::string> fitted, others;
+  for (const Observation& row : rows) (row.role == "fit" ? fitted : others).insert(row.model);
+  for (const std::string& name : others) {
+    if (fitted.contains(name)) continue;
+    std::fprintf(stderr, "calibrate: %s: no row has role fit; neither fitted nor compared\n",
+                 name.c_str());
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -96,6 +110,7 @@ int main(int argc, char** argv) {
     const Store store(options.store);
     const bool explain_too = options.explain || !options.explain_out.empty();
     const Input input = read_input(options, store);
+    warn_of_models_not_fitted(input.rows);
     const Calibration calibration = input.profile
                                         ? calibrate_profile(*input.profile, input.source)
                                         : calibrate_observations(input.rows, input.source);

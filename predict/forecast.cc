@@ -106,6 +106,16 @@ Forecast make_forecast(const Question& question, const Subject& subject) {
   return f;
 }
 
+Forecast refused_forecast(const Question& question, const std::string& reason) {
+  Forecast f;
+  f.question = question;
+  f.notes = {reason};
+  f.next_measurements = {
+      {"measure --model " + question.model + " --batch " + std::to_string(question.batch),
+       question.model + ", which was never measured"}};
+  return f;
+}
+
 void require_recommendation(const Forecast& f) {
   if (f.recommendation) return;
   if (f.refused.empty()) {

@@ -109,6 +109,10 @@ struct Forecast {
 /// batch divides; a forecast without recommendation is one where nothing fits or all is refused.
 Forecast make_forecast(const Question& question, const Subject& subject);
 
+/// The answer where nothing is known of the model: no candidates, the reason as a note, and the
+/// command that would measure it.
+Forecast refused_forecast(const Question& question, const std::string& reason);
+
 /// The outcome for the caller of the program: throws Refusal or Error where there is nothing to
 /// recommend.
 void require_recommendation(const Forecast& forecast);

@@ -19,9 +19,8 @@ namespace forerun {
 namespace {
 
 constexpr const char* kObjectives =
-    "Objectives (differences within the 90 % interval are ties: the fewest GPUs win; on CPUs a GPU "
-    "is "
-    "a rank):\n"
+    "Objectives (differences within the 90 % interval are ties: the fewest GPUs win; on CPUs a\n"
+    "GPU is a rank):\n"
     "  balanced             the fastest with an efficiency of at least 50 %\n"
     "  fastest              the shortest run\n"
     "  cheapest             the fewest GPU hours\n"
@@ -176,10 +175,19 @@ void answer_points(const Arguments& a) {
   std::cout << predict_points(table, step_times);
 }
 
-void answer_question(const Arguments& a) {
+/// Scripts that ask for a document get one, also where nothing is known of the model.
+Forecast forecast_or_refusal(const Arguments& a) {
   const Question question = question_of(a);
-  const Predictor predictor = load_predictor(a);
-  const Forecast forecast = make_forecast(question, subject_of(predictor, question.model));
+  try {
+    return make_forecast(question, subject_of(load_predictor(a), question.model));
+  } catch (const Refusal& refusal) {
+    if (a.json) std::cout << json_text(to_json(refused_forecast(question, refusal.what())));
+    throw;
+  }
+}
+
+void answer_question(const Arguments& a) {
+  const Forecast forecast = forecast_or_refusal(a);
   // A forecast without recommendation is still a document for scripts; people get the reason alone.
   if (!a.json && !a.csv) require_recommendation(forecast);
   if (a.json) {

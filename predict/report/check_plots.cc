@@ -104,7 +104,8 @@ Plot error_plot(const std::vector<RunCheck>& checks) {
           common_style() + "set lmargin 12\n" + ticks +
               "set xrange [0.4:" + plot_number(static_cast<double>(n) + 0.6) +
               "]\nset format y '%+.0f %%'\nset yrange [*<-5:5<*]\nset offsets 0,0,1,1\n"
-              "set xlabel 'row of the table'\nset ylabel 'predicted / observed - 1'\n" +
+              "set xlabel 'row of the table'\n"
+              "set ylabel 'predicted / observed - 1' offset -1,0\n" +
               blocks + plot_command(curves)};
 }
 

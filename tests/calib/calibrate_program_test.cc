@@ -8,6 +8,7 @@
 
 #include "model/io/atomic_file.h"
 #include "model/io/calibration.h"
+#include "model/io/profile.h"
 
 namespace forerun {
 namespace {
@@ -113,6 +114,49 @@ TEST_F(CalibrateProgram, NamesFileLineAndFieldOfBadRows) {
   EXPECT_EQ(o.exit_code, 1);
   EXPECT_NE(o.err.find("o.csv:3: step_time_s = -2"), std::string::npos) << o.err;
   EXPECT_FALSE(std::filesystem::exists(folder_ / "forerun"));
+}
+
+TEST_F(CalibrateProgram, EveryKeyIsThereWhereNothingCouldBeHeldOut) {
+  write("o.csv", "model,nodes,gpus,local_batch,step_time_s\nm,1,1,8,0.1\n");
+  const Outcome o = run("--observations o.csv --json");
+  EXPECT_EQ(o.exit_code, 0) << o.err;
+  const Json j = Json::parse(o.out);
+  for (const Json& of : {j["models"]["m"], j["mean"]}) {
+    EXPECT_EQ(of["held_out"]["points"], 0);
+    for (const char* name : {"ideal", "carry_forward", "linear"}) {
+      EXPECT_EQ(of["naive"][name]["points"], 0) << name;
+    }
+  }
+}
+
+TEST_F(CalibrateProgram, NamesModelsWithoutARowToFit) {
+  write("o.csv",
+        "model,nodes,gpus,local_batch,step_time_s,role\nm,1,1,8,0.1,fit\nx,1,1,8,1,test\n");
+  const Outcome o = run("--observations o.csv");
+  EXPECT_EQ(o.exit_code, 0) << o.err;
+  EXPECT_NE(o.err.find("calibrate: x: no row has role fit"), std::string::npos) << o.err;
+  EXPECT_EQ(o.err.find("calibrate: m"), std::string::npos) << o.err;
+}
+
+TEST_F(CalibrateProgram, AFullDiskBehindStdoutIsNoticed) {
+  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full here";
+  write("o.csv", kRows);
+  const std::string line = "cd " + folder_.string() +
+                           " && " FORERUN_BIN_DIR
+                           "/calibrate --observations o.csv --out c.json >/dev/full 2>err.txt";
+  EXPECT_EQ(WEXITSTATUS(std::system(line.c_str())), 1);
+  EXPECT_NE(read_file(folder_ / "err.txt").find("calibrate: stdout: cannot be written"),
+            std::string::npos);
+}
+
+TEST_F(CalibrateProgram, RefusesAProfileWithoutSteps) {
+  Profile profile;
+  profile.machine.fingerprint = profile.machine.device = "cpu";
+  profile.machine.max_ranks = 1;
+  save_profile(folder_ / "forerun" / "profile.json", profile);
+  const Outcome o = run("");
+  EXPECT_EQ(o.exit_code, 3);
+  EXPECT_NE(o.err.find("holds no measured step"), std::string::npos) << o.err;
 }
 
 TEST_F(CalibrateProgram, RefusesWithoutMeasurements) {

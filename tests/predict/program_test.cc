@@ -104,6 +104,18 @@ TEST_F(PredictProgram, RefusesAnUnknownModelWithNearNames) {
   EXPECT_NE(o.err.find("measure --model densenet"), std::string::npos) << o.err;
 }
 
+TEST_F(PredictProgram, RefusalsAreDocumentsToo) {
+  for (const std::string store : {folder_.string(), folder_.string() + "/none"}) {
+    const Outcome o = predict("--model densenet --batch 128 --json --store '" + store + "'");
+    EXPECT_EQ(o.exit_code, 3);
+    const Json j = Json::parse(o.out);
+    EXPECT_TRUE(j["recommendation"].is_null());
+    EXPECT_TRUE(j["candidates"].empty());
+    EXPECT_EQ(j["next_measurements"][0]["command"], "measure --model densenet --batch 128");
+    EXPECT_NE(j["notes"][0].get<std::string>().find("measure"), std::string::npos);
+  }
+}
+
 TEST_F(PredictProgram, RefusesAnEmptyStore) {
   const Outcome o =
       predict("--model densenet121 --batch 128 --store '" + folder_.string() + "/none'");
