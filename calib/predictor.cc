@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "calib/conditioned_workload.h"
+#include "calib/lone_workload.h"
 #include "calib/naive.h"
 #include "calib/refusal.h"
 #include "model/statistics.h"
@@ -60,8 +61,26 @@ struct Predictor::State {
     std::unique_ptr<NaivePredictor> fallback;
   };
 
+  /// Of a network: lone_interval_scale() by hypothesis, found when it is first asked.
+  struct LoneScales {
+    std::once_flag once;
+    std::vector<double> by_hypothesis;
+  };
+
   explicit State(Calibration c)
-      : calibration(std::move(c)), workloads(calibration.workloads.size()) {}
+      : calibration(std::move(c)),
+        workloads(calibration.workloads.size()),
+        scales(calibration.networks.size()) {}
+
+  const std::vector<double>& lone_scales(int network) const {
+    LoneScales& out = scales[network];
+    std::call_once(out.once, [&] {
+      for (size_t h = 0; h < calibration.networks[network].hypotheses.size(); ++h) {
+        out.by_hypothesis.push_back(lone_interval_scale(calibration, network, h));
+      }
+    });
+    return out.by_hypothesis;
+  }
 
   const Workload& ready(size_t index) const {
     Workload& out = workloads[index];
@@ -69,7 +88,8 @@ struct Predictor::State {
       const WorkloadCalibration& w = calibration.workloads[index];
       const NetworkCalibration& network = calibration.networks[w.network];
       for (size_t h = 0; h < w.hypotheses.size(); ++h) {
-        out.hypotheses.emplace_back(condition(calibration, w, h), network.max_gpus);
+        const double scale = w.max_gpus == 1 ? lone_scales(w.network)[h] : 1;
+        out.hypotheses.emplace_back(condition(calibration, w, h), network.max_gpus, scale);
       }
       if (w.method != "model") {
         std::vector<FitPoint> points;
@@ -82,6 +102,7 @@ struct Predictor::State {
 
   Calibration calibration;
   mutable std::vector<Workload> workloads;
+  mutable std::vector<LoneScales> scales;
 };
 
 Predictor::Predictor(Calibration calibration)

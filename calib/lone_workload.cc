@@ -1,0 +1,77 @@
+#include "calib/lone_workload.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "calib/conditioned_workload.h"
+#include "model/statistics.h"
+
+namespace forerun {
+namespace {
+
+constexpr double kLeastMiss = 1e-3;     // of a workload that is hit exactly
+constexpr size_t kEnoughWorkloads = 2;  // one alone says little of another
+constexpr size_t kEnoughRows = 8;       // on several ranks, to say anything
+// Beside what the others say: that the interval is right as it is. The network was learnt from them
+// too, so they are predicted a little too well.
+constexpr double kBelievedBefore = 1;
+
+bool alone(const FittedPoint& point) { return point.at.world_size() == 1; }
+
+/// What predictions from the workload's one-rank rows alone miss its others by: the 90th percentile
+/// in standard deviations, over the 1.64 that it should be. Nullopt where there are too few rows.
+std::optional<double> miss_from_one_rank(const Calibration& calibration,
+                                         const WorkloadCalibration& workload, size_t hypothesis) {
+  WorkloadCalibration lone = workload;
+  std::vector<FittedPoint> several;
+  lone.points.clear();
+  for (const FittedPoint& p : workload.points) (alone(p) ? lone.points : several).push_back(p);
+  if (workload.grad_bytes <= 0 || lone.points.empty() || several.size() < kEnoughRows) {
+    return std::nullopt;
+  }
+  // One rank shows neither how communication overlaps nor what is sent.
+  ParameterBlock own = workload.hypotheses[hypothesis];
+  for (const int unseen : {kOverlap, kWireBytes}) own.estimate[unseen] = own.prior_mean[unseen];
+  const NetworkCalibration& network = calibration.networks[workload.network];
+  const ConditionedWorkload predictor(condition(lone, own, network.hypotheses[hypothesis]),
+                                      network.max_gpus);
+  std::vector<Configuration> at;
+  for (const FittedPoint& p : several) at.push_back(p.at);
+  std::vector<LogNormal> predicted;
+  predictor.predict(at, predicted, nullptr);
+  std::vector<double> misses;
+  for (size_t i = 0; i < several.size(); ++i) {
+    misses.push_back(std::fabs(std::log(several[i].step_time_s) - predicted[i].mean) /
+                     std::sqrt(predicted[i].variance));
+  }
+  return quantile(misses, 0.9) / kNormal90;
+}
+
+}  // namespace
+
+double mixture_scale(const std::vector<double>& sds) {
+  double low = 0, high = kNormal90 * *std::max_element(sds.begin(), sds.end());
+  while (high - low > 1e-6) {
+    const double middle = 0.5 * (low + high);
+    double outside = 0;
+    for (const double sd : sds) outside += std::erfc(middle / (std::sqrt(2.0) * sd));
+    (outside > 0.1 * static_cast<double>(sds.size()) ? low : high) = middle;
+  }
+  return 0.5 * (low + high) / kNormal90;
+}
+
+double lone_interval_scale(const Calibration& calibration, int network, size_t hypothesis) {
+  std::vector<double> misses;
+  for (const WorkloadCalibration& other : calibration.workloads) {
+    if (other.network != network) continue;
+    if (const auto miss = miss_from_one_rank(calibration, other, hypothesis)) {
+      misses.push_back(std::max(*miss, kLeastMiss));
+    }
+  }
+  if (misses.size() < kEnoughWorkloads) return 1;
+  misses.push_back(kBelievedBefore);
+  return mixture_scale(misses);
+}
+
+}  // namespace forerun
