@@ -1,170 +1,39 @@
 #include "measure/cuda/nccl_communicator.h"
 
-#include <dlfcn.h>
 #include <nccl.h>
 
-#include <algorithm>
-#include <chrono>
-#include <condition_variable>
-#include <cstdlib>
-#include <deque>
-#include <fstream>
-#include <mutex>
+#include <span>
 #include <thread>
 #include <utility>
 
-#include "measure/clock.h"
 #include "measure/cuda/check.h"
 #include "measure/cuda/cuda_clock.h"
-#include "model/io/command_line.h"
+#include "measure/cuda/nccl_library.h"
+#include "measure/cuda/nccl_watch.h"
 
 namespace forerun {
-namespace {
-
-constexpr auto kWatchPeriod = std::chrono::milliseconds(100);
-constexpr auto kProgressPoll = std::chrono::microseconds(50);
-
-int series(int version) { return version / 100; }  // major and minor
-
-/// 22809 of `2.28.9`; 0 of anything else.
-int version_code(const std::string& text) {
-  int major = 0, minor = 0, patch = 0;
-  if (std::sscanf(text.c_str(), "%d.%d.%d", &major, &minor, &patch) < 2) return 0;
-  return NCCL_VERSION(major, minor, patch);
-}
-
-/// A collective whose end the watcher waits for.
-struct UnderWay {
-  Mark end;
-  std::string what;
-  double since_s = 0;  ///< on clock_now()
-};
-
-/// A communicator as the watcher sees it.
-struct Watched {
-  ncclComm_t comm = nullptr;
-  std::string name;
-};
-
-}  // namespace
 
 class NcclRuntime::State {
  public:
   /// The device is current.
-  explicit State(NcclOptions given) : options(std::move(given)), clock(cuda_clock()) {
+  explicit State(NcclOptions given)
+      : options(std::move(given)),
+        clock(cuda_clock()),
+        watch(options.device, options.timeout_s, options.failed) {
     int lowest = 0, highest = 0;
     CUDA_CHECK(cudaDeviceGetStreamPriorityRange(&lowest, &highest));
     CUDA_CHECK(cudaStreamCreateWithPriority(&stream, cudaStreamNonBlocking, highest));
-    watcher_ = std::thread([this] { watch(); });
   }
   State(const State&) = delete;
   State& operator=(const State&) = delete;
   ~State() {
-    {
-      const std::lock_guard lock(mutex_);
-      stopping_ = true;
-    }
-    changed_.notify_all();
-    watcher_.join();
-    if (failure_.empty()) cudaStreamDestroy(stream);
-  }
-
-  void add(const Watched& communicator) {
-    const std::lock_guard lock(mutex_);
-    communicators_.push_back(communicator);
-  }
-  void remove(ncclComm_t comm) {
-    const std::lock_guard lock(mutex_);
-    std::erase_if(communicators_, [&](const Watched& w) { return w.comm == comm; });
-  }
-  void expect(const Mark& end, std::string what) {
-    const std::lock_guard lock(mutex_);
-    under_way_.push_back({end, std::move(what), clock_now()});
-  }
-  /// Throws Error once anything went wrong: what is in the buffers is worth nothing.
-  void require_sound() const {
-    const std::lock_guard lock(mutex_);
-    if (!failure_.empty()) throw Error(failure_);
-  }
-
-  /// Waits in the host until a call on a communicator that does not block is done. Throws Error
-  /// where it failed, or took longer than the timeout.
-  void finish(ncclResult_t code, ncclComm_t comm, const std::string& what) const {
-    const double since_s = clock_now();
-    while (code == ncclSuccess || code == ncclInProgress) {
-      ncclResult_t state = ncclSuccess;
-      NCCL_CHECK(ncclCommGetAsyncError(comm, &state));
-      if (state == ncclSuccess) return;
-      code = state;
-      if (clock_now() - since_s > options.timeout_s) {
-        throw Error("NCCL: " + what + " took longer than " +
-                    format_duration(Seconds<>(options.timeout_s)) +
-                    "; a peer may hang, or --timeout is too short");
-      }
-      std::this_thread::sleep_for(kProgressPoll);
-    }
-    throw Error("NCCL: " + what + " failed: " + nccl_error_text(code, comm));
+    if (watch.sound()) cudaStreamDestroy(stream);
   }
 
   const NcclOptions options;
   CudaClock& clock;
+  NcclWatch watch;
   cudaStream_t stream = nullptr;
-
- private:
-  /// What went wrong, or nothing.
-  std::string trouble() {
-    for (const Watched& w : communicators_) {
-      ncclResult_t state = ncclSuccess;
-      const ncclResult_t code = ncclCommGetAsyncError(w.comm, &state);
-      if (code != ncclSuccess) state = code;
-      if (state != ncclSuccess && state != ncclInProgress) {
-        return "NCCL lost a peer, or the network to it, in " + w.name + ": " +
-               nccl_error_text(state, w.comm);
-      }
-    }
-    while (!under_way_.empty()) {
-      const UnderWay& first = under_way_.front();
-      const cudaError_t code = cudaEventQuery(event_of(first.end));
-      if (code == cudaErrorNotReady) {
-        if (clock_now() - first.since_s <= options.timeout_s) return "";
-        return "NCCL: " + first.what + " is not done after " +
-               format_duration(Seconds<>(options.timeout_s)) +
-               "; a peer may hang, or --timeout is too short";
-      }
-      if (code != cudaSuccess) {
-        return std::string("CUDA: ") + cudaGetErrorString(code) + " at or before " + first.what;
-      }
-      under_way_.pop_front();
-    }
-    return "";
-  }
-
-  void watch() {
-    CUDA_CHECK(cudaSetDevice(options.device));
-    std::unique_lock lock(mutex_);
-    while (!stopping_) {
-      failure_ = trouble();
-      if (!failure_.empty()) {
-        // Without the abort the kernels of this rank would wait for their peers for ever.
-        for (const Watched& w : communicators_) ncclCommAbort(w.comm);
-        communicators_.clear();
-        under_way_.clear();
-        const std::string what = failure_;
-        lock.unlock();
-        if (options.failed) options.failed(what);
-        return;
-      }
-      changed_.wait_for(lock, kWatchPeriod);
-    }
-  }
-
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  bool stopping_ = false;
-  std::string failure_;
-  std::vector<Watched> communicators_;
-  std::deque<UnderWay> under_way_;  ///< on one stream: they end in this order
-  std::thread watcher_;
 };
 
 namespace {
@@ -177,7 +46,7 @@ class PendingNccl : public PendingCollective {
       : state_(std::move(state)), started_(std::move(started)), ended_(std::move(ended)) {}
 
   void wait() override {
-    state_->require_sound();
+    state_->watch.require_sound();
     CUDA_CHECK(cudaStreamWaitEvent(state_->options.current_stream(), event_of(ended_), 0));
   }
   double started_s() const override { return seconds(started_); }
@@ -186,28 +55,22 @@ class PendingNccl : public PendingCollective {
   void wait_in_host() {
     while (true) {
       const cudaError_t code = cudaEventQuery(event_of(ended_));
-      if (code == cudaSuccess) return state_->require_sound();
+      if (code == cudaSuccess) return state_->watch.require_sound();
       if (code != cudaErrorNotReady) check_cuda(code, "a collective", __FILE__, __LINE__);
-      state_->require_sound();
+      state_->watch.require_sound();
       std::this_thread::yield();
     }
   }
 
  private:
   double seconds(const Mark& mark) const {
-    state_->require_sound();
+    state_->watch.require_sound();
     return state_->clock.seconds(mark);
   }
 
   std::shared_ptr<State> state_;
   Mark started_, ended_;
 };
-
-ncclConfig_t without_blocking() {
-  ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
-  config.blocking = 0;  // or nothing could end the start of a group whose peer never comes
-  return config;
-}
 
 /// One collective, in place, as Communicator::run() describes it.
 ncclResult_t call_nccl(Collective collective, std::span<float> buffer, int root, ncclRedOp_t sum,
@@ -236,18 +99,15 @@ class NcclCommunicator : public Communicator {
   NcclCommunicator(std::shared_ptr<State> state, Communicator& control,
                    std::unique_ptr<Communicator> owned, ncclComm_t comm)
       : state_(std::move(state)), owned_(std::move(owned)), control_(control), comm_(comm) {
-    state_->add({comm_, name()});
+    state_->watch.add(comm_, name());
   }
   NcclCommunicator(const NcclCommunicator&) = delete;
   NcclCommunicator& operator=(const NcclCommunicator&) = delete;
   ~NcclCommunicator() override {
-    state_->remove(comm_);
-    try {
-      state_->require_sound();  // or it was aborted
-      state_->finish(ncclCommFinalize(comm_), comm_, "the end of " + name());
-      ncclCommDestroy(comm_);
-    } catch (const Error&) {  // the job is ending already, by this or another rank's words
-    }
+    state_->watch.remove(comm_);
+    if (!state_->watch.sound()) return;  // it was aborted
+    ncclCommFinalize(comm_);
+    ncclCommDestroy(comm_);
   }
 
   /// A new group of all members of `control`. Collective.
@@ -255,12 +115,10 @@ class NcclCommunicator : public Communicator {
     ncclUniqueId id = {};
     if (control.rank() == 0) NCCL_CHECK(ncclGetUniqueId(&id));
     control.broadcast(std::as_writable_bytes(std::span(&id, 1)), 0);
-    ncclConfig_t config = without_blocking();
     ncclComm_t comm = nullptr;
     CUDA_CHECK(cudaSetDevice(state.options.device));
-    const ncclResult_t code =
-        ncclCommInitRankConfig(&comm, control.size(), id, control.rank(), &config);
-    state.finish(code, comm, "starting " + std::to_string(control.size()) + " ranks");
+    const NcclWatch::Call call(state.watch);
+    NCCL_CHECK(ncclCommInitRank(&comm, control.size(), id, control.rank()));
     return comm;
   }
 
@@ -290,7 +148,7 @@ class NcclCommunicator : public Communicator {
   }
 
   std::unique_ptr<Communicator> split(int color) override {
-    state_->require_sound();
+    state_->watch.require_sound();
     std::unique_ptr<Communicator> part = control_.split(color);
     ncclComm_t comm = nullptr;
     if (state_->options.splits) {
@@ -311,27 +169,23 @@ class NcclCommunicator : public Communicator {
   ncclComm_t split_off(int color) {
     ncclComm_t comm = nullptr;
 #if NCCL_VERSION_CODE >= NCCL_VERSION(2, 18, 0)
-    ncclConfig_t config = without_blocking();
-    const ncclResult_t code =
-        ncclCommSplit(comm_, color < 0 ? NCCL_SPLIT_NOCOLOR : color, rank(), &comm, &config);
-    state_->finish(code, comm_, "splitting " + name());
-    if (comm != nullptr) state_->finish(ncclInProgress, comm, "starting a part of " + name());
+    const NcclWatch::Call call(state_->watch);
+    NCCL_CHECK(ncclCommSplit(comm_, color < 0 ? NCCL_SPLIT_NOCOLOR : color, rank(), &comm,
+                             /*config=*/nullptr));
 #endif
     return comm;
   }
 
   std::unique_ptr<PendingNccl> enqueue(Collective collective, std::span<float> buffer, int root,
                                        Reduction reduction) {
-    state_->require_sound();
+    const NcclWatch::Call call(state_->watch);
     const cudaStream_t stream = state_->stream;
     const Mark ready = state_->clock.record(state_->options.current_stream());
     CUDA_CHECK(cudaStreamWaitEvent(stream, event_of(ready), 0));
     Mark started = state_->clock.record(stream);
-    const std::string what = std::string(collective_name(collective)) + " in " + name();
-    state_->finish(
-        call_nccl(collective, buffer, root, reduction == Reduction::kMean ? ncclAvg : ncclSum,
-                  rank(), size(), comm_, stream),
-        comm_, what);
+    NCCL_CHECK(call_nccl(collective, buffer, root,
+                         reduction == Reduction::kMean ? ncclAvg : ncclSum, rank(), size(), comm_,
+                         stream));
     if (collective == Collective::kReduceScatter && rank() > 0) {
       // NCCL leaves the sum in place of this rank's block; the interface, in the first.
       const size_t block = buffer.size_bytes() / size();
@@ -339,7 +193,7 @@ class NcclCommunicator : public Communicator {
                                  block, cudaMemcpyDeviceToDevice, stream));
     }
     Mark ended = state_->clock.record(stream);
-    state_->expect(ended, what);
+    state_->watch.expect(ended, std::string(collective_name(collective)) + " in " + name());
     return std::make_unique<PendingNccl>(state_, std::move(started), std::move(ended));
   }
 
@@ -364,49 +218,6 @@ class NcclCommunicator : public Communicator {
 };
 
 }  // namespace
-
-NcclLibrary loaded_nccl() {
-  NcclLibrary library;
-  NCCL_CHECK(ncclGetVersion(&library.version));
-  Dl_info where = {};
-  if (::dladdr(reinterpret_cast<void*>(&ncclGetVersion), &where) != 0)
-    library.path = where.dli_fname;
-  std::ifstream maps("/proc/self/maps");
-  for (std::string line; std::getline(maps, line);) {
-    const size_t slash = line.find('/');
-    if (slash == std::string::npos || line.find("/libnccl.so") == std::string::npos) continue;
-    const std::string path = line.substr(slash);
-    if (std::ranges::find(library.mapped, path) == library.mapped.end()) {
-      library.mapped.push_back(path);
-    }
-  }
-  return library;
-}
-
-std::string nccl_version_text(int code) {
-  return std::to_string(code / 10000) + "." + std::to_string(code / 100 % 100) + "." +
-         std::to_string(code % 100);
-}
-
-void require_matching_nccl(const NcclLibrary& loaded, int header_version,
-                           const std::string& torch_version) {
-  if (loaded.mapped.size() > 1) {
-    std::string paths;
-    for (const std::string& path : loaded.mapped) paths += (paths.empty() ? "" : ", ") + path;
-    throw Error("two copies of NCCL in one process (" + paths +
-                "): calls of one reach the other; leave one of them in LD_LIBRARY_PATH");
-  }
-  const std::string found =
-      "NCCL " + nccl_version_text(loaded.version) + " (" + loaded.path + ") was loaded, but ";
-  const std::string remedy = "; put the right one first in LD_LIBRARY_PATH, or build again";
-  if (series(loaded.version) != series(header_version)) {
-    throw Error(found + "measure was built for " + nccl_version_text(header_version) + remedy);
-  }
-  const int torch = version_code(torch_version);
-  if (torch != 0 && series(loaded.version) != series(torch)) {
-    throw Error(found + "LibTorch was built with " + torch_version + remedy);
-  }
-}
 
 NcclRuntime::NcclRuntime(NcclOptions options) {
   require_matching_nccl(loaded_nccl(), NCCL_VERSION_CODE, FORERUN_TORCH_NCCL);

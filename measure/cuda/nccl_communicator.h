@@ -7,26 +7,10 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "measure/collective.h"
 
 namespace forerun {
-
-/// Which NCCL this process has.
-struct NcclLibrary {
-  int version = 0;  ///< of the library that is loaded, as NCCL_VERSION_CODE
-  std::string path;
-  std::vector<std::string> mapped;  ///< every libnccl in the process; more than one is a mistake
-};
-NcclLibrary loaded_nccl();
-/// `2.28.9` of 22809; NCCL before 2.9 counted otherwise, which nothing here supports.
-std::string nccl_version_text(int code);
-/// Throws Error where the loaded library is of another major or minor version than the header this
-/// was compiled with or, where that is known, than the NCCL that LibTorch was built with
-/// (`2.28.9`), or where two are loaded.
-void require_matching_nccl(const NcclLibrary& loaded, int header_version,
-                           const std::string& torch_version);
 
 struct NcclOptions {
   int device = 0;
@@ -42,13 +26,16 @@ struct NcclOptions {
 };
 
 /// What all NCCL communicators of a process share: the stream that collectives run on, one after
-/// the other, and the thread that watches over them. Destroy it after them.
+/// the other, and the thread that watches over them (see nccl_watch.h). Destroy it after them.
 ///
 /// The stream has the highest priority and is none that LibTorch computes on. Every collective
 /// waits for what the caller's stream held when it was started, and PendingCollective::wait() makes
-/// the caller's stream wait: the host never does, except in run(). The watcher asks every
-/// kWatchPeriod for asynchronous errors and for collectives beyond the timeout; either ends in
-/// ncclCommAbort, so that nothing waits for a kernel that never ends, and in `failed`.
+/// the caller's stream wait: the host never does, except in run().
+///
+/// Communicators are blocking ones, as PyTorch's are: a call returns when its kernel is in the
+/// stream. Of the others NCCL starts a thread for each collective (src/group.cc, since 2.22), and
+/// the caller has to ask until that is done. What blocks because a peer does not come, such as the
+/// start, is for the caller's Watchdog to end.
 class NcclRuntime {
  public:
   /// Throws Error if the device cannot be used or libraries do not match.

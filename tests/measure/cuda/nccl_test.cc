@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <condition_variable>
+#include <thread>
 
 #include "measure/clock.h"
 #include "measure/cuda/cuda_clock.h"
 #include "measure/cuda/nccl_communicator.h"
+#include "measure/cuda/nccl_library.h"
+#include "measure/cuda/nccl_watch.h"
 #include "tests/measure/cuda/stand_in.h"
 #include "tests/support.h"
 
@@ -52,7 +55,6 @@ class Nccl : public testing::Test {
     here->log.clear();
     here->nccl_version = NCCL_VERSION_CODE;
     here->stuck = false;
-    here->starting = 0;
     here->asynchronous = ncclSuccess;
   }
 
@@ -99,16 +101,11 @@ Log renumbered(const Log& log) {
   return out;
 }
 
-TEST_F(Nccl, StartsWithTheIdOfRankZeroWithoutBlocking) {
-  {
-    LockedStandIn here;
-    here->starting = 3;  // asked three times before it is ready
-  }
+TEST_F(Nccl, StartsWithTheIdOfRankZero) {
   NcclRuntime runtime(options());
   const auto world = runtime.world(control_);
-  EXPECT_EQ(renumbered(log()), (Log{"create stream 0 non-blocking priority -5",
-                                    "start comm 0 id 7 rank 1 of 2 non-blocking"}));
-  EXPECT_EQ(LockedStandIn()->starting, 0);
+  EXPECT_EQ(renumbered(log()),
+            (Log{"create stream 0 non-blocking priority -5", "start comm 0 id 7 rank 1 of 2"}));
   EXPECT_EQ(world->transport(), "nccl");
   EXPECT_TRUE(world->averages());
 }
@@ -181,7 +178,7 @@ TEST_F(Nccl, StartsAnotherBefore218) {
   log();
   const auto part = world->split(0);
   EXPECT_EQ(world->split(-1), nullptr);
-  EXPECT_EQ(renumbered(log()), (Log{"unique id", "start comm 0 id 42 rank 0 of 1 non-blocking"}));
+  EXPECT_EQ(renumbered(log()), (Log{"unique id", "start comm 0 id 42 rank 0 of 1"}));
 }
 
 TEST_F(Nccl, EndsInOrder) {
@@ -220,10 +217,20 @@ TEST_F(Nccl, AbortsWhatTakesTooLong) {
   EXPECT_NE(failure().find("allreduce in a group of 2 ranks is not done after"), std::string::npos);
 }
 
-TEST_F(Nccl, GivesUpOnAStartThatNeverEnds) {
-  LockedStandIn()->starting = 1 << 30;
-  NcclRuntime runtime(options(0.01));
-  EXPECT_THROW(runtime.world(control_), Error);
+TEST_F(Nccl, DoesNotAbortBelowACallThatIsUnderWay) {
+  const auto comm = reinterpret_cast<ncclComm_t>(77);
+  const NcclOptions given = options();
+  NcclWatch watch(0, 60, given.failed);
+  watch.add(comm, "a group");
+  {
+    const NcclWatch::Call call(watch);
+    LockedStandIn()->asynchronous = ncclRemoteError;
+    while (watch.sound()) std::this_thread::yield();
+    EXPECT_EQ(log(), Log{});
+    EXPECT_THROW(NcclWatch::Call another(watch), Error);
+  }
+  failure();
+  EXPECT_EQ(log(), Log{"abort comm 77"});
 }
 
 TEST_F(Nccl, LibrariesMustMatch) {

@@ -31,11 +31,6 @@ void note(const Words&... words) {
   g_stand_in.log.push_back(line);
 }
 
-ncclResult_t started(ncclComm_t* comm) {
-  *comm = reinterpret_cast<ncclComm_t>(++g_comms);
-  return g_stand_in.starting > 0 ? ncclInProgress : ncclSuccess;
-}
-
 ncclResult_t collective(const char* name, const void* from, const void* to, size_t count,
                         const std::string& how, ncclComm_t comm, cudaStream_t stream) {
   const auto offset = static_cast<const float*>(to) - static_cast<const float*>(from);
@@ -158,27 +153,22 @@ ncclResult_t ncclGetUniqueId(ncclUniqueId* id) {
   id->internal[0] = 42;
   return ncclSuccess;
 }
-ncclResult_t ncclCommInitRankConfig(ncclComm_t* comm, int size, ncclUniqueId id, int rank,
-                                    ncclConfig_t* config) {
+ncclResult_t ncclCommInitRank(ncclComm_t* comm, int size, ncclUniqueId id, int rank) {
   const LockedStandIn here;
-  const ncclResult_t code = started(comm);
+  *comm = reinterpret_cast<ncclComm_t>(++g_comms);
   note("start", of(*comm), "id", std::to_string(id.internal[0]), "rank", std::to_string(rank), "of",
-       std::to_string(size), config->blocking == 0 ? "non-blocking" : "blocking");
-  return code;
+       std::to_string(size));
+  return ncclSuccess;
 }
 ncclResult_t ncclCommSplit(ncclComm_t comm, int color, int key, ncclComm_t* part, ncclConfig_t*) {
   const LockedStandIn here;
   note("split", of(comm), "color", std::to_string(color), "key", std::to_string(key));
-  if (color == NCCL_SPLIT_NOCOLOR) {
-    *part = nullptr;
-    return ncclSuccess;
-  }
-  return started(part);
+  *part = color == NCCL_SPLIT_NOCOLOR ? nullptr : reinterpret_cast<ncclComm_t>(++g_comms);
+  return ncclSuccess;
 }
 ncclResult_t ncclCommGetAsyncError(ncclComm_t, ncclResult_t* state) {
   const LockedStandIn here;
-  *state = here->starting > 0 ? ncclInProgress : here->asynchronous;
-  if (here->starting > 0) --here->starting;
+  *state = here->asynchronous;
   return ncclSuccess;
 }
 ncclResult_t ncclCommFinalize(ncclComm_t comm) {

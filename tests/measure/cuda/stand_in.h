@@ -19,7 +19,6 @@ struct StandIn {
   std::vector<std::string> log;
   int nccl_version = NCCL_VERSION_CODE;
   bool stuck = false;  ///< nothing that was given to the device ends
-  int starting = 0;    ///< how many times a communicator says that it is not ready yet
   ncclResult_t asynchronous = ncclSuccess;
 
   /// Of the log, without the clock's anchor and what the watcher asks.
