@@ -178,6 +178,11 @@ std::vector<Observation> observations_of(const Profile& profile) {
       o.stddev_s = std::sqrt(kStepsOfAMean * repeats.block_variance) * o.step_time_s;
       o.grad_bytes = workload.grad_bytes;
       o.peak_memory_bytes = measured.peak_memory_bytes;
+      for (const GpuConditions& gpu : measured.gpus) {
+        if (gpu.allocated_bytes <= o.allocated_bytes) continue;
+        o.allocated_bytes = gpu.allocated_bytes;
+        o.library_bytes = gpu.library_bytes;
+      }
       const RankSteps& rank = measured.ranks.front();
       o.exposed_comm_s = median(rank.exposed_comm_s);
       const auto positive = [](double value) {

@@ -1,5 +1,6 @@
 #include "measure/gpu/gpus.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <sstream>
@@ -35,6 +36,7 @@ GpuInventory ask_driver() {
   return inventory;
 }
 
+/// In what CUDA_VISIBLE_DEVICES says.
 int find_device(const std::vector<Gpu>& gpus, const std::string& word) {
   int index = -1;
   const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), index);
@@ -43,8 +45,26 @@ int find_device(const std::vector<Gpu>& gpus, const std::string& word) {
   }
   for (size_t i = 0; i < gpus.size(); ++i) {
     if (word.starts_with("GPU-") && gpus[i].uuid.starts_with(word)) return static_cast<int>(i);
+    const bool has = std::ranges::find(gpus[i].instances, word) != gpus[i].instances.end();
+    // Drivers before 470 wrote `MIG-` + the GPU's UUID + `/1/0`.
+    if (has || word.starts_with("MIG-" + gpus[i].uuid)) return static_cast<int>(i);
   }
   return -1;
+}
+
+std::vector<int> named_devices(const std::vector<Gpu>& gpus, const char* variable) {
+  std::vector<int> visible;
+  if (variable == nullptr) {
+    for (size_t i = 0; i < gpus.size(); ++i) visible.push_back(static_cast<int>(i));
+    return visible;
+  }
+  std::istringstream words(variable);
+  for (std::string word; std::getline(words, word, ',');) {
+    const int index = find_device(gpus, word);
+    if (index < 0) break;
+    visible.push_back(index);
+  }
+  return visible;
 }
 
 }  // namespace
@@ -57,17 +77,9 @@ const GpuInventory& local_gpus() {
 int visible_gpus() { return static_cast<int>(local_gpus().gpus.size()); }
 
 std::vector<int> visible_devices(const std::vector<Gpu>& gpus, const char* variable) {
-  std::vector<int> visible;
-  if (variable == nullptr) {
-    for (size_t i = 0; i < gpus.size(); ++i) visible.push_back(static_cast<int>(i));
-    return visible;
-  }
-  std::istringstream words(variable);
-  for (std::string word; std::getline(words, word, ',');) {
-    const int index = find_device(gpus, word);
-    if (index < 0) break;
-    visible.push_back(index);
-  }
+  std::vector<int> visible = named_devices(gpus, variable);
+  const auto cut = std::ranges::find_if(visible, [&](int i) { return gpus[i].mig; });
+  if (cut != visible.end()) visible = {*cut};
   return visible;
 }
 

@@ -23,8 +23,10 @@ const GpuInventory& local_gpus();
 int visible_gpus();
 
 /// What CUDA_VISIBLE_DEVICES leaves of the host's GPUs: numbers, or UUIDs as far as they are
-/// written, up to the first that does not exist; all where the variable is not set (`nullptr`).
-/// Source: CUDA C++ Programming Guide, CUDA environment variables.
+/// written, up to the first that does not exist; all where the variable is not set (`nullptr`). Of
+/// GPUs cut into instances CUDA takes one instance, and then nothing else.
+/// Source: CUDA C++ Programming Guide, CUDA environment variables; NVIDIA Multi-Instance GPU User
+/// Guide, Device Enumeration.
 std::vector<int> visible_devices(const std::vector<Gpu>& gpus, const char* variable);
 
 /// `cpu` or `cuda`: what was asked, else what build and machine have. Throws UsageError where

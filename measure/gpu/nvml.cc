@@ -113,10 +113,10 @@ std::optional<double> Nvml::number(const char* name, int gpu, double unit) const
   return static_cast<double>(value) * unit;
 }
 
-std::string Nvml::text(const char* name, int gpu) const {
+std::string Nvml::text(const char* name, void* device) const {
   char buffer[kTextSize] = {};
   const auto size = static_cast<unsigned>(sizeof buffer);
-  return call({name}, devices_[gpu], &buffer[0], size) == kSuccess ? buffer : "";
+  return call({name}, device, &buffer[0], size) == kSuccess ? buffer : "";
 }
 
 std::string Nvml::error_text(int code) const {
@@ -138,13 +138,19 @@ std::string Nvml::find_devices() {
   unsigned count = 0;
   const int counted = call({"nvmlDeviceGetCount_v2"}, &count);
   if (counted != kSuccess) return "the driver does not count GPUs (" + error_text(counted) + ")";
+  // It counts those, too, that a batch system or a container keeps from us, and those that fell off
+  // the bus: CUDA shows neither.
+  std::string problem = "the driver sees none";
   for (unsigned i = 0; i < count; ++i) {
     void* device = nullptr;
     const int found = call({"nvmlDeviceGetHandleByIndex_v2"}, i, &device);
-    if (found != kSuccess) return "GPU " + std::to_string(i) + " fails (" + error_text(found) + ")";
-    devices_.push_back(device);
+    if (found == kSuccess) {
+      devices_.push_back(device);
+    } else {
+      problem = "GPU " + std::to_string(i) + " fails (" + error_text(found) + ")";
+    }
   }
-  return count == 0 ? "the driver sees none" : "";
+  return devices_.empty() ? problem : "";
 }
 
 NvmlOpening Nvml::open(const std::string& library) {
@@ -176,8 +182,8 @@ std::string Nvml::cuda_version() const {
 Gpu Nvml::describe(int gpu) const {
   void* device = devices_[gpu];
   Gpu facts;
-  facts.name = text("nvmlDeviceGetName", gpu);
-  facts.uuid = text("nvmlDeviceGetUUID", gpu);
+  facts.name = text("nvmlDeviceGetName", device);
+  facts.uuid = text("nvmlDeviceGetUUID", device);
   PciInfo pci{};
   if (call({"nvmlDeviceGetPciInfo_v3", "nvmlDeviceGetPciInfo_v2"}, device, &pci) == kSuccess) {
     facts.pci = normalized_pci(pci.bus_id[0] != '\0' ? pci.bus_id : pci.bus_id_legacy);
@@ -197,12 +203,28 @@ Gpu Nvml::describe(int gpu) const {
   facts.power_limit_w = number<unsigned>("nvmlDeviceGetEnforcedPowerLimit", gpu, kMilli);
   unsigned mig = 0, pending = 0;
   facts.mig = call({"nvmlDeviceGetMigMode"}, device, &mig, &pending) == kSuccess && mig == 1;
+  if (facts.mig) facts.instances = instances(gpu);
   std::vector<unsigned long> cpus(64);  // of 64 CPUs each
   const auto words = static_cast<unsigned>(cpus.size());
   if (call({"nvmlDeviceGetCpuAffinity"}, device, words, cpus.data()) == kSuccess) {
     facts.cpus = cpu_list(cpus);
   }
   return facts;
+}
+
+std::vector<std::string> Nvml::instances(int gpu) const {
+  std::vector<std::string> uuids;
+  unsigned most = 0;
+  call({"nvmlDeviceGetMaxMigDeviceCount"}, devices_[gpu], &most);
+  for (unsigned i = 0; i < most; ++i) {
+    void* instance = nullptr;  // nvmlDevice_t, too
+    if (call({"nvmlDeviceGetMigDeviceHandleByIndex"}, devices_[gpu], i, &instance) != kSuccess) {
+      continue;  // there may be fewer
+    }
+    const std::string uuid = text("nvmlDeviceGetUUID", instance);
+    if (!uuid.empty()) uuids.push_back(uuid);
+  }
+  return uuids;
 }
 
 bool Nvml::persistent(int gpu) const {

@@ -82,7 +82,8 @@ class Nvml {
   /// The one number that a function of a GPU gives, if it gives one.
   template <class Number>
   std::optional<double> number(const char* name, int gpu, double unit) const;
-  std::string text(const char* name, int gpu) const;
+  std::string text(const char* name, void* device) const;
+  std::vector<std::string> instances(int gpu) const;
   std::string error_text(int code) const;
   std::string find_devices();
 

@@ -1,6 +1,7 @@
 #include "model/io/gpu.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace forerun {
 namespace {
@@ -12,6 +13,13 @@ std::vector<std::string> texts(const JsonReader& in, const std::string& key) {
   return values;
 }
 
+constexpr std::pair<const char*, std::optional<double> GpuConditions::*> kMemoryParts[] = {
+    {"allocated_bytes", &GpuConditions::allocated_bytes},
+    {"reserved_bytes", &GpuConditions::reserved_bytes},
+    {"library_bytes", &GpuConditions::library_bytes},
+    {"free_at_start_bytes", &GpuConditions::free_at_start_bytes},
+};
+
 void merge(std::vector<std::string>& into, const std::vector<std::string>& more) {
   for (const std::string& one : more) {
     if (std::ranges::find(into, one) == into.end()) into.push_back(one);
@@ -21,6 +29,9 @@ void merge(std::vector<std::string>& into, const std::vector<std::string>& more)
 }  // namespace
 
 void GpuConditions::add(const GpuConditions& later) {
+  for (const auto& [key, bytes] : kMemoryParts) {
+    if (later.*bytes) this->*bytes = std::max((this->*bytes).value_or(0), *(later.*bytes));
+  }
   if (later.sm_clock_high_hz > 0) {
     sm_clock_low_hz = sm_clock_high_hz > 0 ? std::min(sm_clock_low_hz, later.sm_clock_low_hz)
                                            : later.sm_clock_low_hz;
@@ -92,6 +103,9 @@ Json to_json(const GpuConditions& c) {
   if (c.temperature_high_c > 0) out["temperature_high_c"] = c.temperature_high_c;
   if (c.energy_j > 0) out["energy_j"] = c.energy_j;
   if (c.energy_j > 0 && c.steps > 0) out["energy_per_step_j"] = c.energy_j / c.steps;
+  for (const auto& [key, bytes] : kMemoryParts) {
+    if (c.*bytes) out[key] = *(c.*bytes);
+  }
   if (!c.throttled.empty()) out["throttled"] = c.throttled;
   if (!c.other_processes.empty()) out["other_processes"] = c.other_processes;
   return out;
@@ -106,6 +120,7 @@ GpuConditions read_gpu_conditions(const JsonReader& in) {
   c.sm_clock_high_hz = in.number_or("sm_clock_high_hz", 0);
   c.temperature_high_c = in.number_or("temperature_high_c", 0);
   c.energy_j = in.number_or("energy_j", 0);
+  for (const auto& [key, bytes] : kMemoryParts) c.*bytes = in.optional_number(key);
   c.throttled = texts(in, "throttled");
   c.other_processes = texts(in, "other_processes");
   return c;

@@ -18,11 +18,12 @@ struct Gpu {
   std::string compute_capability;  ///< `9.0`
   double memory_bytes = 0;
   std::optional<double> sm_clock_max_hz, power_limit_w;
-  int numa_node = -1;              ///< -1: unknown
-  std::string cpus;                ///< near it: `0-15,32-47`
-  bool mig = false;                ///< cut into instances
-  std::string nic, nic_link;       ///< the nearest
-  std::vector<std::string> links;  ///< to each GPU of the host, in their order
+  int numa_node = -1;                  ///< -1: unknown
+  std::string cpus;                    ///< near it: `0-15,32-47`
+  bool mig = false;                    ///< cut into instances
+  std::vector<std::string> instances;  ///< their UUIDs; in no file
+  std::string nic, nic_link;           ///< the nearest
+  std::vector<std::string> links;      ///< to each GPU of the host, in their order
 };
 
 /// A network adapter of a host.
@@ -41,6 +42,9 @@ struct GpuConditions {
   double energy_j = 0;  ///< of the GPU, over `steps` steps; 0: it does not count
   double seconds = 0;   ///< that those steps took
   int steps = 0;
+  /// What the peak of memory is made of: tensors; what LibTorch held for them; what NCCL, cuBLAS
+  /// and others took beside it. And what was free before any of it.
+  std::optional<double> allocated_bytes, reserved_bytes, library_bytes, free_at_start_bytes;
   std::vector<std::string> throttled;        ///< reasons that were seen, in words
   std::vector<std::string> other_processes;  ///< that computed on it, too
 

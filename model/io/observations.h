@@ -24,6 +24,8 @@ struct Observation {
   std::optional<double> forward_s, backward_s, optimizer_s;
   std::optional<double> grad_bytes;
   std::optional<double> peak_memory_bytes;
+  /// Of a GPU, parts of the peak: by tensors, and by libraries beside LibTorch's allocator.
+  std::optional<double> allocated_bytes, library_bytes;
 };
 
 /// Rows of a CSV with the columns `model,nodes,gpus,local_batch,step_time_s` and any of the

@@ -27,6 +27,17 @@ TEST(VisibleDevices, EndAtTheFirstThatDoesNotExist) {
   EXPECT_EQ(visible_devices(four(), "2,7,1"), Indices{2});
 }
 
+TEST(VisibleDevices, AreOneInstanceWhereGpusAreCut) {
+  std::vector<Gpu> gpus = four();
+  gpus[2].mig = true;
+  gpus[2].instances = {"MIG-11", "MIG-12"};
+  EXPECT_EQ(visible_devices(gpus, nullptr), Indices{2});
+  EXPECT_EQ(visible_devices(gpus, "MIG-12,MIG-11"), Indices{2});
+  EXPECT_EQ(visible_devices(gpus, "MIG-GPU-c000/1/0"), Indices{2});
+  EXPECT_EQ(visible_devices(gpus, "MIG-13"), Indices{});
+  EXPECT_EQ(visible_devices(gpus, "1,0"), (Indices{1, 0}));
+}
+
 TEST(ResolveDevice, TakesTheGpuWhereBuildAndMachineHaveOne) {
   const GpuInventory some{.gpus = four()};
   const auto has = [&]() -> const GpuInventory& { return some; };

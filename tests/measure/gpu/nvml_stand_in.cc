@@ -3,6 +3,8 @@
 //   STAND_IN_INIT   what nvmlInit_v2 returns (0)
 //   STAND_IN_GPUS   how many GPUs there are (4)
 //   STAND_IN_BUSY   processes on GPU 1 (0)
+//   STAND_IN_DENIED how many GPUs, from the first on, are another job's (0)
+//   STAND_IN_MIG    GPU 3 is cut into two instances (0)
 // It leaves out what a driver of 2021 lacks: nvmlDeviceGetCurrentClocksEventReasons, and the third
 // version of the list of processes.
 #include <unistd.h>
@@ -13,7 +15,8 @@
 
 namespace {
 
-constexpr int kSuccess = 0, kInvalidArgument = 2, kNotSupported = 3, kInsufficientSize = 7;
+constexpr int kSuccess = 0, kInvalidArgument = 2, kNotSupported = 3, kNoPermission = 4,
+              kNotFound = 6, kInsufficientSize = 7;
 constexpr int kBus[] = {0x1b, 0x1d, 0x9a, 0x9c};
 
 int setting(const char* name, int usual) {
@@ -66,12 +69,14 @@ int nvmlDeviceGetCount_v2(unsigned* count) {
 }
 int nvmlDeviceGetHandleByIndex_v2(unsigned index, void** device) {
   *device = reinterpret_cast<void*>(static_cast<size_t>(index) + 1);
+  if (index < static_cast<unsigned>(setting("STAND_IN_DENIED", 0))) return kNoPermission;
   return index < 4 ? kSuccess : kInvalidArgument;
 }
 int nvmlDeviceGetName(void*, char* name, unsigned size) { return put(name, size, "Stand-in GPU"); }
 int nvmlDeviceGetUUID(void* device, char* uuid, unsigned size) {
   char text[] = "GPU-0000";
-  text[4] = static_cast<char>('a' + index_of(device));
+  if (index_of(device) >= 30) std::memcpy(text, "MIG-", 4);
+  text[4] = static_cast<char>('a' + index_of(device) % 30);
   return put(uuid, size, text);
 }
 int nvmlDeviceGetPciInfo_v3(void* device, PciInfo* info) {
@@ -117,7 +122,20 @@ int nvmlDeviceGetCurrentClocksThrottleReasons(void*, unsigned long long* reasons
   *reasons = g_readings == 2 ? 0x24 : 0x1;  // power limit and temperature, once; else idle
   return kSuccess;
 }
-int nvmlDeviceGetMigMode(void*, unsigned*, unsigned*) { return kNotSupported; }
+int nvmlDeviceGetMigMode(void* device, unsigned* on, unsigned*) {
+  if (index_of(device) != 3) return kNotSupported;
+  *on = static_cast<unsigned>(setting("STAND_IN_MIG", 0));
+  return kSuccess;
+}
+int nvmlDeviceGetMaxMigDeviceCount(void*, unsigned* count) {
+  *count = 7;
+  return kSuccess;
+}
+int nvmlDeviceGetMigDeviceHandleByIndex(void* device, unsigned index, void** instance) {
+  if (index > 1) return kNotFound;
+  *instance = reinterpret_cast<void*>(static_cast<size_t>(10 * index_of(device)) + index + 1);
+  return kSuccess;
+}
 int nvmlDeviceGetPersistenceMode(void*, int* on) {
   *on = 1;
   return kSuccess;

@@ -33,6 +33,27 @@ TEST(Nvml, SaysThatADriverHasNoGpu) {
   EXPECT_EQ(Nvml::open(NVML_STAND_IN).problem, "the driver sees none");
 }
 
+TEST(Nvml, LeavesOutGpusOfOtherJobs) {
+  {
+    const Setting denied("STAND_IN_DENIED", "3");
+    const auto nvml = Nvml::open(NVML_STAND_IN).nvml;
+    ASSERT_NE(nvml, nullptr);
+    EXPECT_EQ(nvml->count(), 1);
+    EXPECT_EQ(nvml->describe(0).uuid, "GPU-d000");
+  }
+  const Setting denied("STAND_IN_DENIED", "4");
+  EXPECT_EQ(Nvml::open(NVML_STAND_IN).problem, "GPU 3 fails (NVML error 4, Other Error)");
+}
+
+TEST(Nvml, NamesTheInstancesOfAGpu) {
+  const Setting cut("STAND_IN_MIG", "1");
+  const auto nvml = Nvml::open(NVML_STAND_IN).nvml;
+  ASSERT_NE(nvml, nullptr);
+  EXPECT_TRUE(nvml->describe(3).mig);
+  EXPECT_EQ(nvml->describe(3).instances, (std::vector<std::string>{"MIG-a000", "MIG-b000"}));
+  EXPECT_EQ(nvml->describe(2).instances, std::vector<std::string>{});
+}
+
 TEST(Nvml, DescribesAGpu) {
   const auto nvml = Nvml::open(NVML_STAND_IN).nvml;
   ASSERT_NE(nvml, nullptr);

@@ -48,6 +48,10 @@ inline MeasuredConfiguration sample_configuration() {
                     .energy_j = 900,
                     .seconds = 2.5,
                     .steps = 30,
+                    .allocated_bytes = 1.1e9,
+                    .reserved_bytes = 1.2e9,
+                    .library_bytes = 3e8,
+                    .free_at_start_bytes = 8e10,
                     .throttled = {"power limit"},
                     .other_processes = {"python3 (pid 4711, 3.2 GB)"}}};
   measured.optimizer_state_bytes = 46758048;
