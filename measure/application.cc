@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cmath>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -18,6 +20,7 @@
 #include "measure/job.h"
 #include "measure/launch/agreement.h"
 #include "measure/launch/launcher.h"
+#include "measure/launch/spawner.h"
 #include "measure/launch/supervisor.h"
 #include "measure/launch/world.h"
 #include "measure/memory_use.h"
@@ -25,7 +28,9 @@
 #include "measure/nccl_record.h"
 #include "measure/options.h"
 #include "measure/plan.h"
+#include "measure/precision.h"
 #include "measure/request.h"
+#include "measure/strategy/strategy.h"
 #include "measure/summary.h"
 #include "measure/train.h"
 #include "measure/trainer.h"
@@ -35,6 +40,8 @@
 
 namespace forerun {
 namespace {
+
+bool built_with_mpi() { return !mpi_library_version().empty(); }
 
 /// The launcher of the MPI that this program was built with.
 MpiLauncherProgram require_launcher() {
@@ -79,6 +86,21 @@ void check_request(const CommandLine& line, const std::vector<int>& sizes) {
   }
 }
 
+/// Whether the device can do what was asked.
+void check_device(const MeasureOptions& options) {
+  const bool on_cpus = options.device == "cpu";
+  require_numbers(find_precision(options.precision), on_cpus ? torch::kCPU : torch::kCUDA);
+  if (on_cpus) return;
+  if (options.rehearsal.active()) {
+    throw UsageError("--compute recorded waits in place of CPUs; add --device cpu");
+  }
+  for (const std::string& strategy : options.strategies) {
+    if (find_strategy(strategy).processes == Processes::kOneForAllDevices) {
+      throw UsageError("strategy " + strategy + " drives CPUs only; add --device cpu, or take ddp");
+    }
+  }
+}
+
 void check_store(const Store& store, const std::vector<Host>& hosts, const MeasureOptions& options,
                  const std::string& label) {
   if (std::filesystem::exists(store.profile())) {
@@ -119,13 +141,25 @@ int list_devices(const MeasureOptions& options) {
   return options.device == "cuda" && visible_gpus() == 0 ? kExitFailed : kExitDone;
 }
 
+/// What stands before the program: mpirun, where it is there. GPUs need no MPI, nor does one rank:
+/// then the program starts its ranks itself.
+std::vector<std::string> start_of_launch(int ranks, bool on_gpus, bool sharing) {
+  const auto flavor = mpi_flavor(mpi_library_version());
+  const bool can_spawn = on_gpus || (!built_with_mpi() && ranks == 1);
+  if (can_spawn && (!flavor || !find_mpi_launcher(*flavor))) {
+    ::setenv(kSpawnVariable, std::to_string(ranks).c_str(), 1);
+    return {};
+  }
+  return launch_command(require_launcher(), ranks, ::geteuid() == 0, sharing);
+}
+
 /// The process that the user started: starts the ranks and waits.
 int run_parent(const CommandLine& line, int argc, char** argv) {
   const MeasureOptions& options = line.measure;
   const Topology topology = device_topology(Affinity::kHonoured, options);
   const bool on_gpus = options.device == "cuda";
-  const int free_ranks =
-      std::max(1, on_gpus ? visible_gpus() : topology.host.cores / options.threads);
+  const int free_cores = built_with_mpi() ? topology.host.cores : options.threads;
+  const int free_ranks = std::max(1, on_gpus ? visible_gpus() : free_cores / options.threads);
   if (topology.host.cores < options.threads) {
     throw UsageError("--threads " + std::to_string(options.threads) + ": this machine has " +
                      std::to_string(topology.host.cores) + " cores for us");
@@ -134,6 +168,10 @@ int run_parent(const CommandLine& line, int argc, char** argv) {
   check_request(line, sizes);
   const int ranks = sizes.back();
   const bool sharing = ranks > free_ranks;
+  if (sharing && !on_gpus && !built_with_mpi()) {
+    throw UsageError("world size " + std::to_string(ranks) +
+                     " on CPUs needs MPI, which this build has not (FORERUN_MPI=OFF)");
+  }
   if (sharing && on_gpus && !options.share_gpu) {
     throw UsageError("world size " + std::to_string(ranks) + " needs more GPUs than there are (" +
                      std::to_string(free_ranks) +
@@ -148,12 +186,14 @@ int run_parent(const CommandLine& line, int argc, char** argv) {
   }
   check_store(Store(options.store), {topology.host}, options, machine_label(sharing, options));
 
-  std::vector<std::string> command =
-      launch_command(require_launcher(), ranks, ::geteuid() == 0, sharing);
+  std::vector<std::string> command = start_of_launch(ranks, on_gpus, sharing);
   command.push_back(std::filesystem::read_symlink("/proc/self/exe").string());
   command.insert(command.end(), argv + 1, argv + argc);
   set_environment(options.threads);
-  const std::string shown = shell_line(command);
+  std::string shown = shell_line(command);
+  if (const char* spawned = std::getenv(kSpawnVariable)) {
+    shown = std::string(kSpawnVariable) + "=" + spawned + " " + shown;
+  }
   ::setenv(kLaunchLineVariable, shown.c_str(), 1);
   ::setenv(kStartedVariable, std::to_string(clock_now()).c_str(), 1);
   if (::isatty(STDERR_FILENO) != 0) ::setenv(kTerminalVariable, "1", 1);
@@ -178,9 +218,12 @@ void require_ranks_of(Launcher launcher, const Communicator& world) {
                                             : "; take the launcher of that MPI"));
 }
 
-/// One sentence, and the end of the whole job.
+/// One sentence, and the end of the whole job. The thread that comes first speaks: what wakes the
+/// others is the same failure.
 [[noreturn]] void fail(Communicator& world, const Watchdog& watchdog, const std::string& what,
                        int exit_code) {
+  static std::atomic_flag failing;
+  while (failing.test_and_set()) ::pause();
   // What is wrong on every rank is said by the first one; its end is ours.
   for (const int s : {SIGINT, SIGTERM, SIGUSR1}) std::signal(s, SIG_DFL);
   if (world.rank() > 0) ::sleep(2);
@@ -197,7 +240,7 @@ void require_ranks_of(Launcher launcher, const Communicator& world) {
 struct Devices {
   World::GpuConnection gpus;  ///< `world` is also set where there are none
   std::unique_ptr<Device> gpu;
-  std::string nccl_log;
+  std::unique_ptr<NcclLog> nccl_log;
 };
 
 Devices connect_devices(World& connection, const MeasureOptions& options,
@@ -206,10 +249,20 @@ Devices connect_devices(World& connection, const MeasureOptions& options,
   devices.gpus.world = &connection.control();
   if (options.device != "cuda") return devices;
   devices.nccl_log =
-      keep_nccl_log(Store(options.store).folder / "nccl", connection.control().rank());
+      std::make_unique<NcclLog>(Store(options.store).folder / "nccl", connection.control().rank());
   devices.gpus = connection.connect_gpus({options.share_gpu, options.timeout_s, failed});
   devices.gpu = make_device(options.device, devices.gpus.device);
   return devices;
+}
+
+/// Of the ranks' GPUs, as each was at the start: an instance of a GPU has a part of it, and a CUDA
+/// context takes some.
+double least_memory(Communicator& world, const Device& gpu) {
+  double least = INFINITY;
+  for (const std::string& bytes : world.all_gather(std::to_string(gpu.memory_bytes().value()))) {
+    least = std::min(least, std::stod(bytes));
+  }
+  return least;
 }
 
 Job make_job(const CommandLine& line, const World& connection, const Devices& devices,
@@ -221,11 +274,12 @@ Job make_job(const CommandLine& line, const World& connection, const Devices& de
   inputs.topology = device_topology(ours ? Affinity::kHonoured : Affinity::kIgnored, options);
   inputs.device = options.device;
   const RankMap map = map_ranks(world, inputs.topology.host.hostname);
-  // Emulated hosts share the cores of one machine: none has its own.
+  // Emulated hosts share the cores of one machine: none has its own. A GPU's rank is not pinned:
+  // the thread that runs backward and NCCL's would share the core with it.
   const bool on_gpus = options.device == "cuda";
   const bool sharing_cores =
-      !emulated_host() && take_cores(world, map, inputs.topology, options.threads,
-                                     options.oversubscribe || options.share_gpu);
+      !on_gpus && !emulated_host() &&
+      take_cores(world, map, inputs.topology, options.threads, options.oversubscribe);
   inputs.threads_per_rank = options.threads;
   inputs.label = machine_label(on_gpus ? devices.gpus.shared : sharing_cores, options);
   inputs.launch_line = variable(kLaunchLineVariable);
@@ -239,8 +293,11 @@ Job make_job(const CommandLine& line, const World& connection, const Devices& de
     job.machine.libraries["nccl"] = devices.gpus.nccl;
     job.machine.libraries["cuda"] = devices.gpus.cuda;
     job.device = devices.gpu.get();
+    if (options.memory_per_rank_bytes == 0) {
+      job.machine.memory_per_rank_bytes = least_memory(world, *devices.gpu);
+    }
   }
-  job.nccl_log = devices.nccl_log;
+  job.nccl_log = devices.nccl_log.get();
   job.bare_process_bytes = resident_bytes();
   job.cpus = cpus_of_ranks(world);
   if (ours) job.started_s = std::stod(variable(kStartedVariable));
@@ -271,7 +328,7 @@ void introduce(const Job& job) {
 void run_rank(const CommandLine& line, char** argv, Launcher launcher) {
   ensure_environment(line.measure.threads, argv);
   const bool on_gpus = line.measure.device == "cuda";
-  if (launcher == Launcher::kTorchrun && !on_gpus) {
+  if (launcher == Launcher::kTorchrun && !on_gpus && launched_ranks(launcher, std::getenv) > 1) {
     throw UsageError("torchrun started this, but CPU ranks talk MPI: take mpirun, or srun");
   }
   World connection(launcher, on_gpus, line.measure.timeout_s);
@@ -306,6 +363,7 @@ void run_rank(const CommandLine& line, char** argv, Launcher launcher) {
       run_campaign(job, line.measure, sizes);
     }
     watchdog.expect("ending");
+    connection.disconnect_gpus();  // while there is the watchdog that its failure would name
   } catch (const Error& error) {
     fail(world, watchdog, error.what(), error.exit_code());
   } catch (const std::exception& error) {
@@ -322,7 +380,11 @@ int run(int argc, char** argv, Launcher launcher) {
   }
   if (line->command == Command::kDevices) return list_devices(line->measure);
   line->measure.device = resolve_device(line->measure.device, built_with_cuda());
-  if (launcher == Launcher::kNone) return run_parent(*line, argc, argv);
+  check_device(line->measure);
+  if (launcher == Launcher::kNone) {
+    const int ranks = std::atoi(variable(kSpawnVariable).c_str());
+    return ranks > 0 ? spawn_ranks(ranks, argv) : run_parent(*line, argc, argv);
+  }
   run_rank(*line, argv, launcher);
   return kExitDone;
 }

@@ -37,7 +37,7 @@ struct LocalBlock {
   std::vector<StepSample> samples;  ///< of the steps that count
   std::vector<StepSample> quiet;    ///< of quiet steps
   std::vector<float> loss;          ///< of all
-  std::optional<double> peak_memory_bytes;
+  std::optional<MemoryPeak> memory;
   std::optional<GpuConditions> gpu;
   bool out_of_memory = false;
 };
@@ -46,6 +46,16 @@ struct LocalBlock {
 GpuWatch& gpu_watch(const Device& device) {
   static GpuWatch watch(device.pci_address());
   return watch;
+}
+
+/// Of a GPU, what its peak is made of.
+void add_parts(const MemoryPeak& peak, std::optional<GpuConditions>& gpu) {
+  if (!peak.allocated_bytes) return;
+  if (!gpu) gpu.emplace();  // its driver tells nothing
+  gpu->allocated_bytes = peak.allocated_bytes;
+  gpu->reserved_bytes = peak.reserved_bytes;
+  gpu->library_bytes = peak.library_bytes;
+  gpu->free_at_start_bytes = peak.free_at_start_bytes;
 }
 
 LocalBlock run_steps(Job& job, Trainer& trainer, const Dataset& data, const Sampler& sampler,
@@ -79,13 +89,13 @@ LocalBlock run_steps(Job& job, Trainer& trainer, const Dataset& data, const Samp
       if (i >= spec.discard && !quiet) block.samples.emplace_back();
     }
     if (memory != nullptr) {
-      const auto peak = memory->peak(job.bare_process_bytes + trainer.state_bytes());
-      if (peak) block.peak_memory_bytes = peak->bytes;
+      block.memory = memory->peak(job.bare_process_bytes + trainer.state_bytes());
     }
     gpu.step(clock_now());
     job.watchdog.progress();
   }
   if (gpu.active()) block.gpu = gpu.stop(clock_now());
+  if (block.memory) add_parts(*block.memory, block.gpu);
   return block;
 }
 
@@ -107,7 +117,7 @@ Json pack(const Job& job, const Trainer& trainer, const LocalBlock& block) {
               {"host", job.host()},
               {"oom", block.out_of_memory},
               {"state", trainer.optimizer_state_bytes()}};
-  if (block.peak_memory_bytes) out["peak"] = *block.peak_memory_bytes;
+  if (block.memory) out["peak"] = block.memory->bytes;
   if (block.gpu) {
     GpuConditions gpu = *block.gpu;
     gpu.rank = job.world.rank();

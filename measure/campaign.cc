@@ -96,8 +96,8 @@ class Campaign {
   }
 
   void keep_what_nccl_said() {
-    if (job_.machine.device == "cpu") return;
-    profile_.machine.nccl = collect_nccl_log(job_.world, job_.nccl_log);
+    if (job_.nccl_log == nullptr) return;
+    profile_.machine.nccl = collect_nccl_log(job_.world, *job_.nccl_log);
   }
 
   void save() {

@@ -32,6 +32,7 @@ struct MemoryPeak {
   // Of a GPU.
   std::optional<double> allocated_bytes, reserved_bytes;  ///< by tensors; by LibTorch for them
   std::optional<double> library_bytes;                    ///< NCCL's, cuBLAS's and others'
+  std::optional<double> free_at_start_bytes;              ///< Device::memory_bytes()
 };
 
 /// Watches memory from its construction on; one at a time.
@@ -78,6 +79,9 @@ class Device {
                       int64_t step, const LossScale* loss_scale = nullptr) = 0;
 
   virtual std::unique_ptr<MemoryWatch> watch_memory() = 0;
+  /// Whether memory could not be had since this was last asked: libraries turn that into errors
+  /// that do not say so.
+  virtual bool ran_out_of_memory() { return false; }
   /// Gives freed memory back that is kept for later.
   virtual void empty_cache() {}
 

@@ -14,6 +14,7 @@
 namespace forerun {
 
 class Device;
+class NcclLog;
 
 /// Sub-communicators of one launch: the first n ranks, for each world size.
 class Groups {
@@ -36,7 +37,7 @@ struct Job {
   double bare_process_bytes = 0;       ///< resident, with all libraries and without any network
   std::vector<std::vector<int>> cpus;  ///< of every rank
   bool terminal = false;               ///< the user sees standard error on a terminal
-  std::string nccl_log;                ///< file of this rank; empty: none
+  const NcclLog* nccl_log = nullptr;   ///< of this rank; nullptr: none
   Device* device = nullptr;            ///< where this rank trains; nullptr: its CPUs
 
   bool leads() const { return world.rank() == 0; }

@@ -177,6 +177,7 @@ StepSample Trainer::step(const Dataset& data, const std::vector<int64_t>& indice
                          const std::vector<int64_t>& next) {
   Progress progress;
   bool out_of_memory = false;
+  device_.ran_out_of_memory();  // what was before does not count
   try {
     run_step(data, indices, progress);
     if (!next.empty() && !rehearsal_) device_.expect(data, micro_steps(next));
@@ -184,7 +185,7 @@ StepSample Trainer::step(const Dataset& data, const std::vector<int64_t>& indice
   } catch (const Error&) {
     throw;
   } catch (const std::exception& error) {
-    out_of_memory = is_out_of_memory(error);
+    out_of_memory = device_.ran_out_of_memory() || is_out_of_memory(error);
     if (!out_of_memory) throw;
   }
   ++steps_;

@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <utility>
 
 #include "measure/cuda/check.h"
 #include "measure/cuda/cuda_clock.h"
@@ -44,6 +45,7 @@ class AllocatorPeak : public MemoryWatch {
     const auto stats = allocator::getDeviceStats(index_);
     const auto bytes = [](int64_t count) { return static_cast<double>(count); };
     MemoryPeak peak;
+    peak.free_at_start_bytes = free_at_start_bytes_;
     peak.allocated_bytes = bytes(stats.allocated_bytes[0].peak);
     peak.reserved_bytes = bytes(stats.reserved_bytes[0].peak);
     peak.library_bytes =
@@ -113,9 +115,16 @@ class CudaDevice : public Device {
     fetched.batch.targets.record_stream(stream);
     return fetched.batch;
   }
+  /// Where memory is short, nothing: the step that needs the batch will tell, and all ranks agree
+  /// on what becomes of it.
   void expect(const Dataset& data, std::vector<std::vector<int64_t>> indices) override {
     expected_.clear();
-    for (std::vector<int64_t>& each : indices) expected_.push_back(fetch(data, std::move(each)));
+    try {
+      for (std::vector<int64_t>& each : indices) expected_.push_back(fetch(data, std::move(each)));
+    } catch (const std::exception& error) {
+      expected_.clear();
+      if (!is_out_of_memory(error)) throw;
+    }
   }
 
   void copy_scaled(const torch::Tensor& to, const torch::Tensor& from, float factor) override {
@@ -140,6 +149,10 @@ class CudaDevice : public Device {
   std::unique_ptr<MemoryWatch> watch_memory() override {
     return std::make_unique<AllocatorPeak>(index_, free_at_start_bytes_);
   }
+  bool ran_out_of_memory() override {
+    const int64_t count = allocator::getDeviceStats(index_).num_ooms;
+    return std::exchange(failed_allocations_, count) != count;
+  }
   void empty_cache() override {
     expected_.clear();
     allocator::emptyCache();
@@ -161,6 +174,7 @@ class CudaDevice : public Device {
   c10::cuda::CUDAStream copies_;
   std::string pci_address_;
   double free_at_start_bytes_ = 0;
+  int64_t failed_allocations_ = 0;
   std::deque<Fetched> expected_;
   std::vector<torch::Tensor> to_, from_;
   float factor_ = 1;

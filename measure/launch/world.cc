@@ -12,6 +12,7 @@
 
 #include "measure/cuda/gpu_of_rank.h"
 #include "measure/cuda/nccl_communicator.h"
+#include "measure/cuda/nccl_library.h"
 #endif
 
 namespace forerun {
@@ -21,6 +22,7 @@ namespace {
 bool has_mpi(Launcher launcher) {
   if (launcher == Launcher::kTorchrun) return false;
   if (launcher != Launcher::kSlurm) return true;
+  if (mpi_library_version().empty()) return false;
   return std::getenv("PMIX_RANK") != nullptr || std::getenv("PMI_RANK") != nullptr;
 }
 
@@ -66,7 +68,8 @@ struct World::Parts {
 
 World::World(Launcher launcher, bool on_gpus, double timeout_s)
     : parts_(std::make_unique<Parts>()) {
-  if (on_gpus && !has_mpi(launcher)) {
+  // One CPU rank under torchrun has nobody to talk to.
+  if ((on_gpus || launcher == Launcher::kTorchrun) && !has_mpi(launcher)) {
     parts_->store = std::make_unique<StoreWorld>(launcher, timeout_s);
     parts_->library = parts_->store->description();
     return;
@@ -106,6 +109,13 @@ World::GpuConnection World::connect_gpus([[maybe_unused]] const GpuOptions& opti
   return connection;
 #else
   throw Error("this build knows no GPUs; cmake --preset cuda makes one that does");
+#endif
+}
+
+void World::disconnect_gpus() {
+#ifdef FORERUN_CUDA
+  parts_->gpus.reset();
+  parts_->nccl.reset();
 #endif
 }
 

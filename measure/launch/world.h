@@ -41,6 +41,8 @@ class World {
   /// Gives each rank a GPU of its host and connects them. Throws UsageError where ranks would share
   /// one and may not. Collective.
   GpuConnection connect_gpus(const GpuOptions& options);
+  /// After it nobody calls GpuOptions::failed any more. Collective.
+  void disconnect_gpus();
 
  private:
   struct Parts;

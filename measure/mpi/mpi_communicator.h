@@ -14,7 +14,8 @@ struct MpiLibrary {
   std::string thread_level;  ///< what was provided: `serialized`, ...
 };
 
-/// `Open MPI v4.1.4`, `MPICH 4.0.2`: also before MPI is initialized.
+/// `Open MPI v4.1.4`, `MPICH 4.0.2`: also before MPI is initialized. Empty in a build without MPI,
+/// where MpiRuntime throws.
 std::string mpi_library_version();
 
 /// Initializes MPI on construction and finalizes it on destruction; one per process.

@@ -5,10 +5,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
+#include <cstdlib>
 #include <functional>
 #include <map>
 #include <thread>
 
+#include "measure/launch/spawner.h"
 #include "measure/launch/store_communicator.h"
 #include "measure/launch/tcp_store.h"
 #include "tests/support.h"
@@ -118,6 +121,45 @@ TEST(TcpStore, SaysWhatItCouldNotReach) {
   const Rendezvous nobody{1, 2, "127.0.0.1", free_port()};
   const std::string what = error_of([&] { open_tcp_store(nobody, 0.2); });
   EXPECT_EQ(what.find("rank 1 could not reach rank 0 at 127.0.0.1:"), 0u) << what;
+}
+
+/// What this program is where SPAWNED says so: a rank that meets the others, and in whose last one
+/// something goes wrong: `exit 3`, `kill`.
+int spawned_rank(const std::string& trouble) {
+  const Rendezvous at = rendezvous(Launcher::kTorchrun, std::getenv);
+  const auto store = open_tcp_store(at, 30);
+  const auto world = make_store_communicator(store, at.rank, at.size);
+  if (world->all_gather(std::to_string(at.rank)).back() != std::to_string(at.size - 1)) return 98;
+  if (at.rank == at.size - 1 && trouble == "exit 3") return 3;
+  if (at.rank == at.size - 1 && trouble == "kill") ::raise(SIGKILL);
+  if (!trouble.empty()) world->barrier();  // which does not come
+  leave_store(*store, at.rank, at.size);
+  return 0;
+}
+[[maybe_unused]] const bool g_is_test = [] {
+  if (const char* trouble = std::getenv("SPAWNED")) ::_exit(spawned_rank(trouble));
+  return true;
+}();
+
+/// Exit code of three ranks, one of which may be in trouble.
+int spawned(const char* trouble) {
+  const pid_t spawner = ::fork();
+  if (spawner == 0) {
+    ::setenv("SPAWNED", trouble, 1);
+    char name[] = "rank";
+    char* argv[] = {name, nullptr};
+    ::_exit(spawn_ranks(3, argv));
+  }
+  int status = 0;
+  ::waitpid(spawner, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST(Spawner, StartsRanksThatFindEachOther) { EXPECT_EQ(spawned(""), 0); }
+
+TEST(Spawner, EndsAllWithTheFirstThatEndsBadly) {
+  EXPECT_EQ(spawned("exit 3"), 3);
+  EXPECT_EQ(spawned("kill"), 1);
 }
 
 using Variables = std::map<std::string, std::string>;

@@ -6,6 +6,7 @@
 #include <torch/torch.h>
 
 #include <atomic>
+#include <numeric>
 
 #include "measure/cuda/cuda_device.h"
 #include "measure/loss_scale.h"
@@ -92,6 +93,31 @@ TEST(LossScale, DoublesAfterTwoThousandUpdates) {
   EXPECT_EQ(scale.scaled(torch::ones({})).item<float>(), 65536);
   scale.adapt();
   EXPECT_EQ(scale.scaled(torch::ones({})).item<float>(), 131072);
+}
+
+/// Weights and loss after a step of a network with batch normalization.
+std::pair<std::vector<torch::Tensor>, float> after_a_step(const std::string& precision) {
+  const Workload workload = find_workload("resnet18", "3x32x32");
+  const auto data = make_synthetic({.shape = workload.input});
+  TrainerOptions options;
+  options.precision = find_precision(precision);
+  Trainer trainer(workload, options);
+  EqualPeers peers(2);
+  trainer.attach(peers);
+  std::vector<int64_t> samples(16);
+  std::iota(samples.begin(), samples.end(), 0);
+  const float loss = trainer.step(*data, samples).loss;
+  return {trainer.parameters(), loss};
+}
+
+TEST(ChannelsLast, NormalizesTheSame) {
+  const auto [here, loss] = after_a_step("float32");
+  const auto [there, its_loss] = after_a_step("float32+channels-last");
+  EXPECT_NEAR(loss, its_loss, 1e-4);
+  for (size_t i = 0; i < here.size(); ++i) {
+    EXPECT_TRUE(torch::allclose(here[i], there[i], 1e-3, 1e-4))
+        << "parameter " << i << " is off by " << (here[i] - there[i]).abs().max().item<float>();
+  }
 }
 
 class OnGpu : public testing::Test {

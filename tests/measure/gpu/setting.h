@@ -1,4 +1,4 @@
-// An environment variable for the length of a test.
+// An environment variable for the length of a test; nullptr: without it.
 #pragma once
 
 #include <cstdlib>
@@ -7,7 +7,9 @@ namespace forerun {
 
 class Setting {
  public:
-  Setting(const char* name, const char* value) : name_(name) { ::setenv(name, value, 1); }
+  Setting(const char* name, const char* value) : name_(name) {
+    value != nullptr ? ::setenv(name, value, 1) : ::unsetenv(name);
+  }
   ~Setting() { ::unsetenv(name_); }
   Setting(const Setting&) = delete;
   Setting& operator=(const Setting&) = delete;
