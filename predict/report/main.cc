@@ -51,6 +51,11 @@ Profile load_store_profile(const Store& store) {
 void write(const Arguments& arguments, const std::string& command) {
   const Store store(arguments.store);
   const Profile profile = load_store_profile(store);
+  const std::filesystem::path folder =
+      arguments.out.empty() ? store.report() : std::filesystem::path(arguments.out);
+  // Of what was measured: also where it does not suffice for predictions, or for plots.
+  const std::vector<StepTimeline> timelines = step_timelines(profile);
+  if (!timelines.empty()) save_chrome_trace(folder / "timeline.json", trace_bars(timelines));
   const Predictor predictor(current_calibration(
       store, "",
       [&](const Profile& fresh) { return calibrate_profile(fresh, store.profile().string()); },
@@ -58,12 +63,8 @@ void write(const Arguments& arguments, const std::string& command) {
   ReportData data = collect_report(profile, predictor, load_readable_runs(store.runs(), warn));
   data.date = utc_now();
   data.commands.push_back(command);
-  const std::filesystem::path folder =
-      arguments.out.empty() ? store.report() : std::filesystem::path(arguments.out);
   for (const std::string& note : straggler_notes(profile)) data.notes.push_back(note);
   const std::filesystem::path page = write_report(data, folder);
-  const std::vector<StepTimeline> timelines = step_timelines(profile);
-  if (!timelines.empty()) save_chrome_trace(folder / "timeline.json", trace_bars(timelines));
 
   std::cout << headline(measure_skill(data.checks)) << "\n";
   for (const std::string& note : data.notes) std::cout << note << "\n";

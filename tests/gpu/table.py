@@ -18,6 +18,7 @@ from pytorch_networks import LARGE_MODELS, MODELS, VOCABULARY, networks  # noqa:
 SHAPES = MODELS | LARGE_MODELS
 WARMUP = 5
 ROUNDS = 2
+KILL_AFTER = 1.5  # times what a stage may take
 CPU_MEMORY = "1GiB"  # so that a batch that does not fit is soon found
 
 
@@ -33,11 +34,38 @@ def tell(text):
     print(text, flush=True)
 
 
+class Clock:
+    """What is left of a stage's seconds; all the time in the world where it was given none."""
+
+    def __init__(self, seconds):
+        self.started, self.seconds, self.longest = time.monotonic(), seconds, 0
+
+    def left(self):
+        return float("inf") if self.seconds is None else self.seconds - (time.monotonic() - self.started)
+
+    def items(self, items):
+        """As many of `items` as have room, each as long as the longest before it; says which have none."""
+        items = list(items)
+        for i, item in enumerate(items):
+            if self.left() < self.longest:
+                tell("  left out, no time: " + "; ".join(" in ".join(map(str, one)) for one in items[i:]))
+                return
+            begun = time.monotonic()
+            yield item
+            self.longest = max(self.longest, time.monotonic() - begun)
+
+
+def workloads():
+    """Model and precision: all models in the first precision, then in the next."""
+    return [(model, precision) for precision in setting("PRECISIONS") for model in setting("MODELS")]
+
+
 class Measure:
     """Our programs, with what every call says alike."""
 
     def __init__(self, args):
-        self.bin, self.out, self.device = pathlib.Path(args.bin), pathlib.Path(args.out), args.device
+        self.bin, self.out, self.device = pathlib.Path(args.bin), args.out, args.device
+        self.limit_s = None if args.seconds is None else KILL_AFTER * args.seconds
 
     def store(self, name):
         return self.out / name
@@ -50,9 +78,13 @@ class Measure:
                                    env=os.environ | (environment or {}))
         return self.finished(process) if wait else process
 
-    @staticmethod
-    def finished(process):
-        out, err = process.communicate()
+    def finished(self, process):
+        try:
+            out, err = process.communicate(timeout=self.limit_s)
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            process.communicate()
+            raise RuntimeError(f"no end after {self.limit_s:.0f} s") from None
         if process.returncode != 0:
             raise RuntimeError(err.strip().splitlines()[-1] if err.strip() else f"exit {process.returncode}")
         return out
@@ -104,7 +136,7 @@ def pytorch_child(args):
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = args.precision == "tf32"
     shape, classes = SHAPES[args.model]
     net = networks(torch)[args.model](classes).to(place)
-    optimizer = torch.optim.SGD(net.parameters(), 0.01, momentum=0.9)
+    optimizer = torch.optim.SGD(net.parameters(), 0.01, momentum=0.9, **({"fused": True} if cuda else {}))
     result = {}
     for batch in map(int, args.batches.split(",")):
         if "x" in shape:
@@ -120,9 +152,7 @@ def pytorch_child(args):
                 loss = torch.nn.functional.cross_entropy(net(inputs).float(), targets)
             loss.backward()
             optimizer.step()
-            loss.item()
-            if cuda:
-                torch.cuda.synchronize()
+            loss.item()  # waits for the device
             if step >= 0:
                 times.append(time.perf_counter() - start)
         result[batch] = times
@@ -130,7 +160,7 @@ def pytorch_child(args):
 
 
 def pytorch_steps(args, model, precision, batches):
-    done = subprocess.run([sys.executable, __file__, "--device", args.device, "--bin", args.bin, "--out", args.out, "pytorch", "--model",
+    done = subprocess.run([sys.executable, __file__, "--device", args.device, "--bin", args.bin, "--out", str(args.out), "pytorch", "--model",
                            model, "--precision", precision, "--batches", ",".join(map(str, batches))], capture_output=True, text=True)
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines()
@@ -139,37 +169,48 @@ def pytorch_steps(args, model, precision, batches):
     return {int(batch): times for batch, times in json.loads(done.stdout.splitlines()[-1]).items()}
 
 
+class Beside:
+    """Ours and PyTorch's, model by model."""
+
+    def __init__(self, args):
+        self.args, self.measure = args, Measure(args)
+        self.batches = [int(b) for b in setting("BATCHES")]
+        self.compare = importlib.util.find_spec("torch") is not None
+        self.times = {}  # by model, precision and batch: ours, PyTorch's, our last run
+        if not self.compare:
+            tell(f"no torch package for {sys.executable}: ours alone")
+
+    def take(self, turn, model, precision):
+        seen = self.measure.train(model, self.batches, precision, self.measure.store(f"beside/{model}-{precision}-{turn}"))
+        theirs = pytorch_steps(self.args, model, precision, self.batches) if self.compare else {}
+        for b, steps in seen.items():
+            ours, pytorch, _ = self.times.get((model, precision, b), ([], [], None))
+            self.times[model, precision, b] = (ours + step_times(steps), pytorch + theirs.get(b, []), steps)
+
+    def row(self, model, precision, batch):
+        ours, theirs, steps = self.times[model, precision, batch]
+        a, p = statistics.median(ours), statistics.median(theirs) if theirs else None
+        return {"model": model, "precision": precision, "batch": batch, "ours_s": rounded(a), "pytorch_s": rounded(p),
+                "ratio": rounded(a / p if p else None, 3), "samples_per_s": rounded(batch / a, 4),
+                "energy_j_per_step": rounded(energy(steps), 4), "peak_memory_bytes": rounded(steps.get("peak_memory_bytes"), 12)}
+
+
 def beside(args):
-    """Ours and PyTorch's in turns, each in processes of its own; medians."""
-    measure = Measure(args)
-    compare = importlib.util.find_spec("torch") is not None
-    if not compare:
-        tell(f"no torch package for {sys.executable}: ours alone")
-    batches, rows, failed = [int(b) for b in setting("BATCHES")], [], False
-    for model in setting("MODELS"):
-        for precision in setting("PRECISIONS"):
-            ours, theirs, seen = {b: [] for b in batches}, {b: [] for b in batches}, {}
-            for turn in range(ROUNDS):
-                try:
-                    seen = measure.train(model, batches, precision, measure.store(f"beside/{model}-{precision}-{turn}"))
-                except RuntimeError as error:
-                    tell(f"  {model} in {precision}: {error}")
-                    failed = True
-                    break
-                for b, steps in seen.items():
-                    ours[b] += step_times(steps)
-                for b, times in (pytorch_steps(args, model, precision, batches) if compare else {}).items():
-                    theirs[b] += times
-            for b in batches:
-                if not ours[b]:
-                    continue
-                a, p = statistics.median(ours[b]), statistics.median(theirs[b]) if theirs[b] else None
-                rows.append({"model": model, "precision": precision, "batch": b, "ours_s": rounded(a), "pytorch_s": rounded(p),
-                             "ratio": rounded(a / p if p else None, 3), "samples_per_s": rounded(b / a, 4),
-                             "energy_j_per_step": rounded(energy(seen[b]), 4), "peak_memory_bytes": rounded(seen[b].get("peak_memory_bytes"), 12)})
-                tell("  " + "  ".join(f"{k} {v}" for k, v in rows[-1].items() if v != ""))
-    write(measure.out / "beside.csv", rows)
-    return not failed
+    """Ours and PyTorch's in turns, each in processes of its own; medians. First all once, then again."""
+    both, clock, good = Beside(args), Clock(args.seconds), True
+    turns = [(*workload, turn) for turn in range(ROUNDS) for workload in workloads()]
+    for model, precision, turn in clock.items(turns):
+        try:
+            both.take(turn, model, precision)
+        except RuntimeError as error:
+            tell(f"  {model} in {precision}: {error}")
+            good = False
+            continue
+        for b in both.batches:
+            if (model, precision, b) in both.times:
+                tell("  " + "  ".join(f"{k} {v}" for k, v in both.row(model, precision, b).items() if v != ""))
+        write(args.out / "beside" / "beside.csv", [both.row(*key) for key in both.times])
+    return good and bool(both.times)
 
 
 def largest_predicted(measure, store, model, precision):
@@ -194,7 +235,7 @@ def largest_found(measure, model, precision, predicted):
     batches = sorted({max(1, round(predicted * f)) for f in (0.8, 0.9, 0.95, 1.05, 1.1, 1.25)})
     store = measure.store(f"largest/{model}-{precision}")
     measure.measure("--model", model, "--input", SHAPES[model][0], "--local-batch", ",".join(map(str, batches)), "--world-sizes", "1",
-                    "--budget", "20s" if measure.device == "cpu" else "60s", store=store, precision=precision)
+                    "--budget", "20s" if measure.device == "cpu" else "40s", store=store, precision=precision)
     profile = json.loads((store / "profile.json").read_text())
     found = {c["local_batch"]: c["status"] for w in profile["workloads"] for c in w["configurations"]}
     fit = [b for b, status in found.items() if status == "ok"]
@@ -202,52 +243,90 @@ def largest_found(measure, model, precision, predicted):
     return max(fit, default=None), min(full, default=None)
 
 
+class Forecast:
+    """Fitted on small batches, larger ones predicted and then trained."""
+
+    def __init__(self, args):
+        self.args, self.measure, self.rows = args, Measure(args), []
+        self.small = [int(b) for b in setting("BATCHES")]
+        self.large = [2 * self.small[-1], 4 * self.small[-1]]
+
+    def store(self, model, precision):
+        return self.measure.store(f"forecast/{model}-{precision}")
+
+    def fit(self, model, precision):
+        store = self.store(model, precision)
+        self.measure.measure("--model", model, "--input", SHAPES[model][0], "--local-batch", ",".join(map(str, self.small)),
+                             "--world-sizes", "1", "--budget", "20s", store=store, precision=precision)
+        self.measure.finished(subprocess.Popen([self.measure.bin / "calibrate", "--store", store], stdout=subprocess.PIPE,
+                                               stderr=subprocess.PIPE, text=True))
+
+    def row(self, model, precision, batch, steps):
+        candidate, refusal = self.measure.predict(self.store(model, precision), model, batch, precision)
+        if candidate is None:
+            raise RuntimeError(f"batch {batch}: {refusal}")
+        seen, memory = statistics.median(step_times(steps)), steps.get("peak_memory_bytes")
+        step, peak = candidate["step_time_s"], candidate["peak_memory_bytes"]
+        return {"model": model, "precision": precision, "batch": batch, "predicted_s": rounded(step), "measured_s": rounded(seen),
+                "error_percent": rounded(step and 100 * (step / seen - 1), 3), "predicted_bytes": rounded(peak, 12),
+                "measured_bytes": rounded(memory, 12),
+                "memory_error_percent": rounded(100 * (peak / memory - 1) if peak and memory else None, 3)}
+
+    def check(self, model, precision):
+        """Larger batches beside what was said of them."""
+        trained = self.measure.train(model, self.large, precision, self.store(model, precision))
+        for batch in self.large:
+            if batch not in trained:
+                raise RuntimeError(f"batch {batch} was not trained")
+            self.rows.append(self.row(model, precision, batch, trained[batch]))
+            tell("  " + "  ".join(f"{k} {v}" for k, v in self.rows[-1].items() if v != ""))
+
+    def refuses_another_precision(self, model, precision):
+        other = "bfloat16" if precision != "bfloat16" else "float32"
+        candidate, refusal = self.measure.predict(self.store(model, precision), model, self.large[0], other)
+        tell(f"  {model} in {other}, measured in {precision}: " + (refusal if candidate is None else "PREDICTED"))
+        return candidate is None
+
+    def tell_overhead(self, model, precision):
+        profile = json.loads((self.store(model, precision) / "profile.json").read_text())
+        overhead = [c["overhead_relative"] for w in profile["workloads"] for c in w["configurations"]]
+        tell(f"  measuring took {100 * max(overhead):.3f} % of a step at most")
+
+
 def forecast(args):
     """Fitted on small batches, larger ones predicted and then trained."""
-    measure = Measure(args)
-    small = [int(b) for b in setting("BATCHES")]
-    large = [2 * small[-1], 4 * small[-1]]
-    rows, good = [], True
-    for model in setting("MODELS"):
-        for precision in setting("PRECISIONS"):
-            store = measure.store(f"forecast/{model}-{precision}")
-            try:
-                measure.measure("--model", model, "--input", SHAPES[model][0], "--local-batch", ",".join(map(str, small)), "--world-sizes",
-                                "1", "--budget", "20s" if args.device == "cpu" else "40s", store=store, precision=precision)
-                subprocess.run([measure.bin / "calibrate", "--store", store], check=True, capture_output=True)
-                trained = measure.train(model, large, precision, store)
-            except (RuntimeError, subprocess.CalledProcessError) as error:
-                tell(f"  {model} in {precision}: {error}")
-                good = False
-                continue
-            for batch in large:
-                candidate, refusal = measure.predict(store, model, batch, precision)
-                if candidate is None or batch not in trained:
-                    tell(f"  {model} in {precision}, batch {batch}: {refusal or 'was not trained'}")
-                    good = False
-                    continue
-                seen, memory = statistics.median(step_times(trained[batch])), trained[batch].get("peak_memory_bytes")
-                step, peak = candidate["step_time_s"], candidate["peak_memory_bytes"]
-                rows.append({"model": model, "precision": precision, "batch": batch, "predicted_s": rounded(step), "measured_s": rounded(seen),
-                             "error_percent": rounded(step and 100 * (step / seen - 1), 3), "predicted_bytes": rounded(peak, 12),
-                             "measured_bytes": rounded(memory, 12),
-                             "memory_error_percent": rounded(100 * (peak / memory - 1) if peak and memory else None, 3),
-                             "largest_predicted": "", "largest_fits": "", "smallest_does_not": ""})
-            largest = largest_predicted(measure, store, model, precision)
-            if rows and largest:
-                fits, does_not = largest_found(measure, model, precision, largest)
-                rows[-1] |= {"largest_predicted": largest, "largest_fits": fits, "smallest_does_not": does_not}
-            for row in rows[-len(large):]:
-                tell("  " + "  ".join(f"{k} {v}" for k, v in row.items() if v not in ("", None)))
-            other = "bfloat16" if precision != "bfloat16" else "float32"
-            candidate, refusal = measure.predict(store, model, large[0], other)
-            tell(f"  {model} in {other}, measured in {precision}: " + (refusal if candidate is None else "PREDICTED"))
-            good &= candidate is None
-            overhead = [c["overhead_relative"] for w in json.loads((store / "profile.json").read_text())["workloads"]
-                        for c in w["configurations"]]
-            tell(f"  measuring took {100 * max(overhead):.3f} % of a step at most")
-    write(measure.out / "forecast.csv", rows)
-    return good
+    all_of_it, good = Forecast(args), True
+    for model, precision in Clock(args.seconds).items(workloads()):
+        try:
+            all_of_it.fit(model, precision)
+            all_of_it.check(model, precision)
+            good &= all_of_it.refuses_another_precision(model, precision)
+            all_of_it.tell_overhead(model, precision)
+            write(args.out / "forecast" / "forecast.csv", all_of_it.rows)
+        except RuntimeError as error:
+            tell(f"  {model} in {precision}: {error}")
+            good = False
+    return good and bool(all_of_it.rows)
+
+
+def largest(args):
+    """The largest batch by the stores that `forecast` left, and by training."""
+    measure, rows = Measure(args), []
+    for model, precision in Clock(args.seconds).items(workloads()):
+        store = measure.store(f"forecast/{model}-{precision}")
+        if not (store / "calibration.json").exists():
+            tell(f"  {model} in {precision}: forecast left nothing")
+            continue
+        predicted = largest_predicted(measure, store, model, precision)
+        if predicted is None:
+            tell(f"  {model} in {precision}: every batch is said to fit")
+            continue
+        fits, does_not = largest_found(measure, model, precision, predicted)
+        rows.append({"model": model, "precision": precision, "predicted": predicted, "fits": fits, "does_not": does_not})
+        tell("  " + "  ".join(f"{k} {v}" for k, v in rows[-1].items() if v is not None))
+    if rows:
+        write(args.out / "largest" / "largest.csv", rows)
+    return True
 
 
 def free_port():
@@ -260,7 +339,7 @@ def ranks(args):
     """2 and 4 ranks on one device: on a GPU started by environment variables alone, as torchrun does."""
     measure = Measure(args)
     good = True
-    for n in (2, 4):
+    for (n,) in Clock(args.seconds).items([(2,), (4,)]):
         common = ["--model", "resnet18", "--input", "3x32x32", "--batch", "32", "--budget", "20s", "--world-sizes", str(n)]
         started, store = time.monotonic(), measure.store(f"ranks/{n}")
         try:
@@ -272,7 +351,7 @@ def ranks(args):
                     "RANK": str(r), "WORLD_SIZE": str(n), "LOCAL_RANK": str(r), "LOCAL_WORLD_SIZE": str(n), "MASTER_ADDR": "127.0.0.1",
                     "MASTER_PORT": port}) for r in range(n)]
                 for process in processes:
-                    Measure.finished(process)
+                    measure.finished(process)
             tell(f"  {n} ranks on one {args.device}: works ({time.monotonic() - started:.0f} s)")
         except RuntimeError as error:
             tell(f"  {n} ranks on one {args.device}: {error}")
@@ -288,17 +367,19 @@ def markdown(path):
 
 def summary(args):
     """One page of what is there."""
-    out = pathlib.Path(args.out)
+    out = args.out
     parts = ["# On " + args.device]
-    if (out / "devices.txt").exists():
-        parts.append("```\n" + (out / "devices.txt").read_text().strip() + "\n```")
+    if (out / "devices/devices.txt").exists():
+        parts.append("```\n" + (out / "devices/devices.txt").read_text().strip() + "\n```")
     for name, title in (("beside", "Step beside PyTorch's (aim: ratio 1.0 or less)"),
-                        ("forecast", "Predicted from small batches (aims: median error of steps 3 %, of memory 5 %)")):
-        if not (out / f"{name}.csv").exists():
+                        ("forecast", "Predicted from small batches (aims: median error of steps 3 %, of memory 5 %)"),
+                        ("largest", "The largest batch: predicted, the largest that trained, the smallest that did not")):
+        path = out / name / f"{name}.csv"
+        if not path.exists():
             continue
-        parts += ["## " + title, markdown(out / f"{name}.csv")]
+        parts += ["## " + title, markdown(path)]
         for column in ("ratio", "error_percent", "memory_error_percent"):
-            values = [abs(float(row[column])) for row in csv.DictReader(open(out / f"{name}.csv", newline="")) if row.get(column)]
+            values = [abs(float(row[column])) for row in csv.DictReader(open(path, newline="")) if row.get(column)]
             if values:
                 parts.append(f"{column}: median {statistics.median(values):.3g}, worst {max(values):.3g}, of {len(values)}")
     (out / "table.md").write_text("\n\n".join(parts) + "\n")
@@ -310,9 +391,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bin", required=True, help="folder of measure")
     parser.add_argument("--device", choices=("cpu", "cuda"), required=True)
-    parser.add_argument("--out", required=True)
+    parser.add_argument("--out", required=True, type=pathlib.Path)
+    parser.add_argument("--seconds", type=float, help="for this stage (default: as long as it takes)")
     stages = parser.add_subparsers(dest="stage", required=True)
-    for stage in (beside, forecast, ranks, summary):
+    for stage in (beside, forecast, largest, ranks, summary):
         stages.add_parser(stage.__name__).set_defaults(run=stage)
     child = stages.add_parser("pytorch")
     for option in ("--model", "--precision", "--batches"):
