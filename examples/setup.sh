@@ -101,7 +101,8 @@ build() {
 }
 
 # cuda_torch: prints the folder of a LibTorch with CUDA: the active Python's, else a wheel of 530 MB that is
-# fetched once, without the 3.4 GB of NVIDIA's packages that it would need to compute.
+# fetched once, without the 3.4 GB of NVIDIA's packages that it would need to compute. Where there is no CUDA
+# toolkit, those two that one compiles against: CUDA's runtime (6 MB) and NCCL (200 MB).
 cuda_torch() {
   local folder
   folder=$(python3 -c 'import importlib.util as u, os; print(os.path.dirname(u.find_spec("torch").origin))' 2>/dev/null)
@@ -110,12 +111,35 @@ cuda_torch() {
     return
   fi
   local site=$root/.cache/torch-$torch_wheel
-  if [[ ! -e $site/torch/lib/libtorch_cuda.so ]]; then
-    python3 -m pip --version >/dev/null 2>&1 || install_packages "${cuda_packages[@]}"
-    mkdir -p "$site.part" &&
-      run python3 -m pip download --quiet --no-deps --dest "$site.part" "torch==$torch_wheel" >&2 &&
-      run python3 -m zipfile -e "$site.part"/torch-*.whl "$site.part" >&2 &&
-      rm "$site.part"/torch-*.whl && rm -rf "$site" && mv "$site.part" "$site" || return 1
+  [[ -e $site/torch/lib/libtorch_cuda.so ]] || fetch_wheels "$site" "torch==$torch_wheel" || return 1
+  if ! has_cuda_toolkit && [[ ! -e $site/nvidia/nccl/include/nccl.h ]]; then
+    fetch_wheels "$site" "$(required_by_torch "$site" cuda-toolkit | sed 's/\[.*\]/[cccl,crt,cudart]/')" || return 1
+    fetch_wheels "$site" "$(required_by_torch "$site" nvidia-nccl)" || return 1
   fi
   echo "$site/torch"
+}
+has_cuda_toolkit() {
+  local folder
+  for folder in "$(dirname "$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)")/.." /usr/local/cuda /usr; do
+    [[ -e $folder/include/cuda_runtime_api.h && -e $folder/include/nccl.h ]] && return 0
+  done
+  return 1
+}
+# required_by_torch SITE NAME: `nvidia-nccl-cu13==2.28.9` of NAME nvidia-nccl, as the wheel's metadata has it.
+required_by_torch() {
+  sed -n "s/^Requires-Dist: \($2[^; ]*\).*/\1/p" "$1"/torch-*.dist-info/METADATA | head -n 1
+}
+# fetch_wheels SITE REQUIREMENT: into SITE; of what it requires in turn, only what an extra of it names.
+fetch_wheels() {
+  local part=$1.part needs=--no-deps
+  [[ $2 == *"["* ]] && needs=
+  python3 -m pip --version >/dev/null 2>&1 || install_packages "${cuda_packages[@]}"
+  rm -rf "$part"
+  # shellcheck disable=SC2086  # nothing where $needs is empty
+  mkdir -p "$part" "$1" && run python3 -m pip download --quiet $needs --dest "$part" "$2" >&2 || return 1
+  local wheel
+  for wheel in "$part"/*.whl; do
+    run python3 -m zipfile -e "$wheel" "$1" >&2 || return 1
+  done
+  rm -rf "$part"
 }

@@ -8,7 +8,7 @@ usage() {
   cat <<'TEXT'
 usage: tests/run.sh [CHECK...]
 
-Without arguments all checks but cuda, in this order; each by its name runs alone:
+Without arguments all checks, in this order; each by its name runs alone:
   unit        the default preset, and its tests
   format      clang-format on our own files
   tidy        clang-tidy on our own files (checks in .clang-tidy)
@@ -28,7 +28,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 cd "$root" || exit 1
 
-passed=0 failed=0 failures=()
+passed=0 failed=0 failures=() left_out=()
 
 # check NAME COMMAND...: counts one check.
 check() {
@@ -112,12 +112,18 @@ installed_programs_start() {
   [[ -s $work/prefix/share/forerun/schema/profile.schema.json ]]
 }
 
-# For GPUs, on a machine that may have none. Not optimized: nothing here is timed.
+# For GPUs, on a machine that may have none; without MPI, as on clusters that have torchrun or srun only. Not
+# optimized: nothing here is timed.
 cuda=build-cuda-check
 run_cuda() {
   local torch
   torch=$(cuda_torch)
+  if [[ -z $torch && -z $named ]]; then
+    left_out+=("cuda: no LibTorch with CUDA here, and PyPI gave none (tests/run.sh cuda says why)")
+    return
+  fi
   check "a LibTorch with CUDA" test -n "$torch"
+  [[ -n $torch ]] || return
   stand_in_for_missing "$torch/lib" "$work/missing"
   local LD_LIBRARY_PATH=$work/missing:${LD_LIBRARY_PATH:-}
   export LD_LIBRARY_PATH
@@ -125,22 +131,40 @@ run_cuda() {
   check "NCCL's calls on a stand-in" "$cuda/bin/measure_cuda_test" --gtest_brief=1
   check "fused updates, loss scale" "$cuda/bin/measure_device_test" --gtest_brief=1
   check "start without MPI" "$cuda/bin/measure_store_test" --gtest_brief=1
+  check "no MPI in it" no_mpi_in_the_cuda_build
   check "measure starts" cuda_measure_starts
+  check "no GPU: said, and CPUs taken only when told" no_gpu_is_said
+  check "one rank trains without MPI" trains_without_mpi
 }
 cuda_builds() {
-  run cmake --preset cuda -B "$cuda" -DForerun_TORCH_ROOT="$1" -DCMAKE_CXX_FLAGS_RELEASE=-O0 >&2 &&
+  run cmake --preset cuda -B "$cuda" -DForerun_TORCH_ROOT="$1" -DFORERUN_MPI=OFF -DCMAKE_UNITY_BUILD=ON \
+    -DCMAKE_CXX_FLAGS_RELEASE=-O0 >&2 &&
     run cmake --build "$cuda" --target measure measure_cuda_test measure_device_test measure_store_test >&2
 }
-# A wheel without NVIDIA's packages: libraries that no toolkit has (cuSPARSELt, NVSHMEM, cuFile) are
-# missing, and nothing that runs here calls them. Empty ones let the loader pass.
+# A wheel without NVIDIA's packages: libraries that no toolkit has (cuSPARSELt, NVSHMEM, cuFile), without a
+# toolkit cuBLAS and others, too, are missing, and nothing that runs here calls them. Empty ones let the loader pass.
 stand_in_for_missing() {
   mkdir -p "$2"
   local library
-  for library in $(ldd "$1"/libtorch_cuda.so | awk '/not found/ { print $1 }' | sort -u); do
+  for library in $(ldd "$1"/libtorch_cuda.so "$1"/libtorch_cpu.so | awk '/not found/ { print $1 }' | sort -u); do
     run gcc -shared -o "$2/$library" -Wl,-soname,"$library" -x c /dev/null
   done
 }
+no_mpi_in_the_cuda_build() { ! ldd "$cuda/bin/measure" | grep libmpi >&2; }
 cuda_measure_starts() { "$cuda/bin/measure" models | grep -q '^resnet50 '; }
+no_gpu_is_said() {
+  if ldconfig -p | grep -q libnvidia-ml; then
+    echo "there is a driver: not looked at" >&2
+    return
+  fi
+  "$cuda/bin/measure" --devices | grep -q '^no GPU: driver not found' &&
+    ! "$cuda/bin/measure" --devices --device cuda >/dev/null &&
+    ! "$cuda/bin/measure" --store "$work/cuda" 2>"$work/cuda.err" && grep -q 'no GPU: driver not found.*add --device cpu' "$work/cuda.err"
+}
+trains_without_mpi() {
+  "$cuda/bin/measure" --device cpu --model mnist-cnn --batch 16 --budget 6s --store "$work/cuda" --json | grep -q '"throughput_samples_per_s"' &&
+    ! "$cuda/bin/measure" --device cpu --world-sizes 2 --store "$work/cuda" 2>"$work/cuda.err" && grep -q 'on CPUs needs MPI' "$work/cuda.err"
+}
 
 # The quickstart runs where a newcomer would run it, and its store is kept for the README.
 store=$work/here/forerun
@@ -191,11 +215,12 @@ readme_command_works() {
   fi
 }
 
-all=(unit format tidy predict asan install quickstart readme)
+all=(unit format tidy predict asan install cuda quickstart readme)
 case ${1:-} in -h | --help) usage; exit 0 ;; esac
 for name in "$@"; do
-  [[ " ${all[*]} cuda " == *" $name "* ]] || { printf 'run.sh: no check "%s"\n\n' "$name" >&2; usage >&2; exit 2; }
+  [[ " ${all[*]} " == *" $name "* ]] || { printf 'run.sh: no check "%s"\n\n' "$name" >&2; usage >&2; exit 2; }
 done
+named=$*  # what was asked for fails where it cannot run; of all, it is left out
 (($# > 0)) || set -- "${all[@]}"
 
 phase "install packages"
@@ -206,6 +231,7 @@ for name in "$@"; do
 done
 phase ""
 
+if ((${#left_out[@]} > 0)); then printf 'NOT RUN: %s\n' "${left_out[@]}"; fi
 if ((failed > 0)); then printf 'FAILED: %s\n' "${failures[@]}"; fi
 printf '%d passed, %d failed\n' "$passed" "$failed"
 ((failed == 0))
