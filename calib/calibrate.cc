@@ -8,6 +8,7 @@
 
 #include "calib/fit.h"
 #include "calib/held_out.h"
+#include "calib/inside_training.h"
 #include "calib/predictor.h"
 #include "model/error.h"
 
@@ -107,6 +108,10 @@ WorkloadCalibration describe_workload(const WorkloadEvidence& evidence,
   w.buckets = evidence.traits.buckets;
   w.serial_share = evidence.traits.serial_share;
   w.optimizer_s = evidence.traits.optimizer_s;
+  w.bucket_shares = evidence.traits.bucket_shares;
+  w.collective_slowdown = evidence.traits.collective_slowdown;
+  w.compute_slowdown = evidence.traits.compute_slowdown;
+  w.collective_factors = evidence.traits.collective_factors;
   w.repeat_variance = evidence.traits.repeat_variance;
   w.shape_log_batch = evidence.traits.shape.log_batch;
   w.shape_log_factor = evidence.traits.shape.log_factor;
@@ -208,7 +213,10 @@ Calibration fit_rows(const std::vector<Observation>& rows, const Profile* profil
   for (const auto& [cluster, of_cluster] : by_cluster(rows)) {
     Evidence evidence = gather_evidence(of_cluster);
     thin_out(evidence);
-    if (profile != nullptr) add_sweeps(*profile, evidence);
+    if (profile != nullptr) {
+      add_inside_training(*profile, evidence);
+      add_sweeps(*profile, evidence);
+    }
     add_cluster(calibration, cluster, evidence, ingredients);
     std::map<std::string, std::vector<const Observation*>> of_workload;
     for (const Observation& row : of_cluster) {

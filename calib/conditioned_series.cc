@@ -45,6 +45,10 @@ WorkloadTraits traits_of(const WorkloadCalibration& w) {
           .serial_share = w.serial_share,
           .optimizer_s = w.optimizer_s,
           .load_s_per_sample = w.load_s_per_sample,
+          .bucket_shares = w.bucket_shares,
+          .collective_slowdown = w.collective_slowdown,
+          .compute_slowdown = w.compute_slowdown,
+          .collective_factors = w.collective_factors,
           .repeat_variance = w.repeat_variance};
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <optional>
 #include <set>
 
@@ -197,11 +198,36 @@ std::vector<Observation> observations_of(const Profile& profile) {
   return out;
 }
 
+namespace {
+
+/// A quarter of the smallest bucket that any workload sends: what is smaller is a matter of
+/// latencies that no step feels. 0 where a workload's buckets are not known.
+double least_size_that_counts(const Evidence& evidence) {
+  constexpr double kNear = 0.25;
+  double least = std::numeric_limits<double>::infinity();
+  for (const WorkloadEvidence& workload : evidence.workloads) {
+    if (workload.traits.bucket_shares.empty()) return 0;
+    for (const BucketShare& share : workload.traits.bucket_shares) {
+      least = std::min(least, kNear * share.bytes * workload.grad_bytes);
+    }
+  }
+  return std::isfinite(least) ? least : 0;
+}
+
+}  // namespace
+
 void add_sweeps(const Profile& profile, Evidence& evidence) {
+  const double least = least_size_that_counts(evidence);
+  const bool allreduces = std::ranges::any_of(profile.network, [](const SweepPoint& point) {
+    return point.collective == "allreduce" && !point.samples_s.empty();
+  });
   for (const SweepPoint& point : profile.network) {
-    if (point.collective != "allreduce" || point.samples_s.empty()) continue;
+    const std::optional<Collective> collective = find_collective(point.collective);
+    if (!collective || point.samples_s.empty() || point.size_bytes < least) continue;
+    if (allreduces && collective != Collective::kAllreduce) continue;
     const double blocks = static_cast<double>(point.samples_s.size()) / kStepsOfAMean;
-    evidence.sweeps.push_back({point.placement, point.size_bytes, median(point.samples_s),
+    evidence.sweeps.push_back({*collective, point.placement, point.size_bytes,
+                               median(point.samples_s),
                                relative_block_variance(point.samples_s) / std::max(blocks, 1.0)});
   }
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,8 +36,9 @@ struct WorkloadEvidence {
   std::vector<FitPoint> points;  ///< sorted by configuration, each once
 };
 
-/// One all-reduce, alone.
+/// One collective, alone.
 struct SweepEvidence {
+  Collective collective = Collective::kAllreduce;
   Placement placement;
   double size_bytes = 0;
   double time_s = 0;
@@ -46,6 +48,8 @@ struct SweepEvidence {
 struct Evidence {
   std::vector<WorkloadEvidence> workloads;  ///< sorted by name
   std::vector<SweepEvidence> sweeps;
+  std::optional<double> spread;  ///< of compute between ranks, relative, where it was measured
+  bool seen_inside = false;      ///< collectives inside training were compared with alone
 };
 
 /// The name under which a workload is calibrated: the model's, with strategy and precision where
@@ -67,7 +71,9 @@ void thin_out(Evidence& evidence);
 /// Every measured configuration of a profile as observations (role `fit` or `test` as it says).
 std::vector<Observation> observations_of(const Profile& profile);
 
-/// Adds the profile's all-reduce sweeps: the median of each point's samples.
+/// Adds the profile's all-reduce sweeps of sizes that the workloads' buckets come near: the median
+/// of each point's samples. Where only other collectives were swept (strategies that send no
+/// all-reduce), those.
 void add_sweeps(const Profile& profile, Evidence& evidence);
 
 }  // namespace forerun

@@ -39,7 +39,8 @@ Series sweep_series(const Evidence& evidence, const Parameters& parameters, cons
     series.at[i].at.batch = std::log2(sweep.size_bytes);
     series.base_noise[static_cast<Eigen::Index>(i)] = sweep.relative_variance;
     set_row(series, static_cast<Eigen::Index>(i),
-            linearize_sweep(parameters.network, sweep.placement, Bytes<>(sweep.size_bytes)),
+            linearize_sweep(parameters.network, sweep.collective, sweep.placement,
+                            Bytes<>(sweep.size_bytes)),
             std::log(sweep.time_s), offset, WorkloadVector::Zero());
   }
   return series;

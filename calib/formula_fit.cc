@@ -35,9 +35,9 @@ struct SweepResidual {
   template <class T>
   bool operator()(const T* network, T* residual) const {
     using std::log;
-    const T time =
-        allreduce_time(make_network(network), Bytes<T>(T(sweep->size_bytes)), sweep->placement)
-            .value();
+    const T time = collective_time(make_network(network), sweep->collective,
+                                   Bytes<T>(T(sweep->size_bytes)), sweep->placement)
+                       .value();
     residual[0] = weight * (log(time) - std::log(sweep->time_s));
     return ceres::isfinite(residual[0]);
   }

@@ -32,11 +32,12 @@ Linearization linearize_step(const NetworkVector& network, const WorkloadVector&
       step_time(make_step_model(n.data(), w.data(), traits), at).total().value());
 }
 
-Linearization linearize_sweep(const NetworkVector& network, const Placement& placement,
-                              Bytes<> size) {
+Linearization linearize_sweep(const NetworkVector& network, Collective collective,
+                              const Placement& placement, Bytes<> size) {
   const auto n = variables<kNetworkParameters>(network, 0);
   return linearization_of(
-      allreduce_time(make_network(n.data()), Bytes<Jet>(Jet(size.value())), placement).value());
+      collective_time(make_network(n.data()), collective, Bytes<Jet>(Jet(size.value())), placement)
+          .value());
 }
 
 }  // namespace forerun

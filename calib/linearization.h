@@ -27,8 +27,8 @@ struct Linearization {
 Linearization linearize_step(const NetworkVector& network, const WorkloadVector& workload,
                              const WorkloadTraits& traits, const Configuration& at);
 
-/// ln allreduce_time() at the parameters; by_workload is 0.
-Linearization linearize_sweep(const NetworkVector& network, const Placement& placement,
-                              Bytes<> size);
+/// ln collective_time() at the parameters; by_workload is 0.
+Linearization linearize_sweep(const NetworkVector& network, Collective collective,
+                              const Placement& placement, Bytes<> size);
 
 }  // namespace forerun

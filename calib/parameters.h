@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <string>
+#include <vector>
 
 #include "model/step_time.h"
 
@@ -72,6 +73,9 @@ struct WorkloadTraits {
   double serial_share = 0.35;
   double optimizer_s = 0;
   double load_s_per_sample = 0;
+  std::vector<BucketShare> bucket_shares;  ///< empty: not measured, then the overlap is fitted
+  double collective_slowdown = 1, compute_slowdown = 1;
+  CollectiveFactors collective_factors;
   double repeat_variance =
       0;  ///< of ln(mean of 16 steps) when the same thing runs again; 0: not measured
 };
@@ -102,6 +106,10 @@ StepModel<T> make_step_model(const T* network, const T* workload, const Workload
   model.grad_bytes = Bytes<T>(exp(workload[kWireBytes]));
   model.buckets = T(traits.buckets);
   model.overlap = T(1) + exp(workload[kOverlap]);
+  model.bucket_shares = traits.bucket_shares;
+  model.collective_slowdown = traits.collective_slowdown;
+  model.compute_slowdown = traits.compute_slowdown;
+  model.collective_factors = traits.collective_factors;
   model.serial_share = traits.serial_share;
   model.optimizer = Seconds<>(traits.optimizer_s);
   model.load = SecondsPerSample<>(traits.load_s_per_sample);

@@ -12,6 +12,7 @@ namespace {
 
 constexpr double kFixed = 1e-4;  // sd of a parameter that is not in play
 constexpr double kTypicalBytes = 100e6;
+constexpr double kMeasuredSd = 0.2;  // of what was measured inside training, for any other scale
 
 double median_step_time(const WorkloadEvidence& workload) {
   std::vector<double> times;
@@ -49,12 +50,15 @@ Priors make_priors(const Evidence& evidence, TwoNodeHypothesis hypothesis,
   set(priors.network, kNicSharing, 0, ingredients.nic_sharing ? 0.2 : kFixed);
   set(priors.network, kCongestion, 0, ingredients.congestion ? 0.1 : kFixed);
   set(priors.network, kTwoNodes, 0, hypothesis == TwoNodeHypothesis::kMayDiffer ? 0.35 : kFixed);
-  set(priors.network, kSpread, std::log(0.01), 0.5);
+  set(priors.network, kSpread, std::log(evidence.spread.value_or(0.01)),
+      evidence.spread ? kMeasuredSd : 0.5);
   // Only a sweep shows the network alone; without one, contention is part of beta.
   if (evidence.sweeps.empty()) {
     set(priors.network, kContention, 0, kFixed);
   } else {
-    set(priors.network, kContention, std::log(1.3), 0.5);
+    // Where it is known what a collective is slowed by beside backward, nothing slows it after.
+    set(priors.network, kContention, evidence.seen_inside ? 0 : std::log(1.3),
+        evidence.seen_inside ? kMeasuredSd : 0.5);
   }
 
   for (size_t i = 0; i < evidence.workloads.size(); ++i) {
@@ -63,7 +67,8 @@ Priors make_priors(const Evidence& evidence, TwoNodeHypothesis hypothesis,
     WorkloadPrior prior;
     set(prior, kLaunch, std::log(line.launch), 0.3);
     set(prior, kPerSample, std::log(line.per_sample), 0.3);
-    set(prior, kOverlap, 0.7, 1);  // g = 3: bucketed all-reduces hide well
+    // g = 3: bucketed all-reduces hide well. Where buckets are known, g is not in play.
+    set(prior, kOverlap, 0.7, w.traits.bucket_shares.empty() ? 1 : kFixed);
     if (w.grad_bytes > 0) {
       set(prior, kWireBytes, std::log(w.grad_bytes), 0.1);
     } else {

@@ -33,6 +33,14 @@ inline std::optional<Collective> find_collective(const std::string& name) {
   return std::nullopt;
 }
 
+/// How long each collective takes over what its formula says; 1: as it says.
+struct CollectiveFactors {
+  std::array<double, kCollectives.size()> values = {1, 1, 1, 1, 1};
+
+  double& operator[](Collective collective) { return values[static_cast<size_t>(collective)]; }
+  double operator[](Collective collective) const { return values[static_cast<size_t>(collective)]; }
+};
+
 /// busbw / algbw: what share of the buffer crosses each rank's link, whatever the algorithm.
 /// Source: nccl-tests doc/PERFORMANCE.md, "Bandwidth".
 inline double bus_factor(Collective collective, int world_size) {

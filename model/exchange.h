@@ -64,16 +64,19 @@ struct Exchange {
   Seconds<T> open;    ///< what nothing overlaps
 };
 
-/// Of a strategy with `size` bytes of gradients in `buckets` parts.
+/// Of a strategy with `size` bytes of gradients in `buckets` parts, by collectives that take
+/// `factors` times their formulas.
 template <class T>
 Exchange<T> exchange_time(const StrategyPattern& strategy, const Network<T>& network, Bytes<T> size,
-                          T buckets, const Placement& placement) {
+                          T buckets, const Placement& placement,
+                          const CollectiveFactors& factors = {}) {
   Exchange<T> exchange{Seconds<T>(T(0)), Seconds<T>(T(0))};
   if (placement.world_size() == 1) return exchange;
   const T times = strategy.in_buckets ? buckets : T(1);
   for (const Sending& sending : strategy.each()) {
-    const Seconds<T> time = times * collective_time(network, sending.collective, size / times,
-                                                    members(sending.among, placement));
+    const Seconds<T> one = collective_time(network, sending.collective, size / times,
+                                           members(sending.among, placement));
+    const Seconds<T> time = one * (times * T(factors[sending.collective]));
     (sending.hidden ? exchange.hidden : exchange.open) += time;
   }
   return exchange;

@@ -7,6 +7,7 @@
 //   t      what the strategy sends: ddp an all-reduce of the gradients     strategy.h,
 //          over n ranks on m nodes                                  exchange.h, collective.h
 //   g      how well backward hides t: (T_bwd^g + t^g)^(1/g)               overlap.h
+//          or, where `measure` saw when each bucket fills, the step played through: timeline.h
 //   s      micro-steps per step; only the last one communicates
 //
 // The network belongs to the cluster and is shared by every workload; the rest belongs to one
@@ -15,6 +16,7 @@
 #pragma once
 
 #include <cmath>
+#include <vector>
 
 #include "model/collective.h"
 #include "model/compute.h"
@@ -22,9 +24,16 @@
 #include "model/exchange.h"
 #include "model/overlap.h"
 #include "model/strategy.h"
+#include "model/timeline.h"
 #include "model/units.h"
 
 namespace forerun {
+
+/// One bucket of gradients in any step of a workload, as shares: so it holds for every batch.
+struct BucketShare {
+  double bytes = 1;  ///< of all gradients
+  double ready = 1;  ///< of the backward pass, when it is full
+};
 
 /// Everything `step_time()` needs about a workload on a cluster. T is `double` to predict and
 /// `ceres::Jet` to fit.
@@ -34,12 +43,17 @@ struct StepModel {
   Network<T> network;
   T contention = T(1);  ///< a collective inside training against the same one alone
   T spread = T(0);      ///< relative spread of compute between ranks
+  CollectiveFactors collective_factors;  ///< where sweeps saw more than all-reduces
 
   // The workload's.
   ComputeCurve<T> compute;  ///< forward, backward and optimizer of one micro-step
   Bytes<T> grad_bytes;      ///< sent per step and rank
   T buckets = T(1);         ///< they are sent in: each pays the latency
-  T overlap = T(2);         ///< g of overlapped_time()
+  T overlap = T(2);         ///< g of overlapped_time(); not used where `bucket_shares` are known
+  std::vector<BucketShare> bucket_shares;  ///< in order of launch; empty: never seen
+  /// A collective beside backward against alone, and backward beside a collective against alone:
+  /// on CPUs a collective needs a core. Both only where bucket_shares are known.
+  double collective_slowdown = 1, compute_slowdown = 1;
   /// Of C(b), what nothing overlaps: forward and optimizer. Where it was not measured 0.35: forward
   /// is half of backward (2 of 6 FLOP per weight and sample), the optimizer is small.
   double serial_share = 0.35;
@@ -68,9 +82,40 @@ inline double slowest_of(int world_size) { return std::sqrt(2.0 * std::log(world
 /// Communication of one step, as slow as it is inside training.
 template <class T>
 Exchange<T> communication_time(const StepModel<T>& model, const Configuration& at) {
-  const Exchange<T> alone = exchange_time(strategy_pattern(at.strategy), model.network,
-                                          model.grad_bytes, model.buckets, at.placement);
+  const Exchange<T> alone =
+      exchange_time(strategy_pattern(at.strategy), model.network, model.grad_bytes, model.buckets,
+                    at.placement, model.collective_factors);
   return {alone.hidden * model.contention, alone.open * model.contention};
+}
+
+/// What a step takes beyond its backward pass for the collectives that run beside it, from shares
+/// of buckets. A bucket's stages follow each other on one link: one thread, or one stream.
+template <class T>
+Seconds<T> exposed_by_buckets(const StepModel<T>& model, const Configuration& at,
+                              Seconds<T> backward) {
+  TimelineStep<T> step;
+  step.backward = backward;
+  step.collective_slowdown = T(model.collective_slowdown);
+  step.compute_slowdown = T(model.compute_slowdown);
+  for (const BucketShare& share : model.bucket_shares) {
+    const Seconds<T> time = exchange_time(strategy_pattern(at.strategy), model.network,
+                                          model.grad_bytes * T(share.bytes), T(1), at.placement,
+                                          model.collective_factors)
+                                .hidden;
+    step.buckets.push_back({backward * T(share.ready), {{0, time * model.contention}}});
+  }
+  return play_step(step).communication_end - backward;
+}
+
+/// What a step takes beyond its backward pass, because of communication.
+template <class T>
+Seconds<T> exposed_communication(const StepModel<T>& model, const Configuration& at,
+                                 Seconds<T> backward) {
+  const Exchange<T> exchange = communication_time(model, at);
+  if (!model.bucket_shares.empty() && exchange.hidden.value() > T(0)) {
+    return exposed_by_buckets(model, at, backward) + exchange.open;
+  }
+  return overlapped_time(backward, exchange.hidden, model.overlap) - backward + exchange.open;
 }
 
 /// Time of one step of a data-parallel training by at.strategy.
@@ -81,9 +126,6 @@ StepTime<T> step_time(const StepModel<T>& model, const Configuration& at) {
   const T wait = model.spread * slowest_of(at.world_size());
   // Only the last backward runs beside the collectives; a late rank delays both.
   const Seconds<T> backward = compute * (T(1.0 - model.serial_share) * (T(1) + wait));
-  const Exchange<T> communication = communication_time(model, at);
-  const Seconds<T> exposed = overlapped_time(backward, communication.hidden, model.overlap) -
-                             backward + communication.open;
 
   StepTime<T> step;
   const Seconds<T> measured(T(model.optimizer.value()));
@@ -92,7 +134,7 @@ StepTime<T> step_time(const StepModel<T>& model, const Configuration& at) {
   step.optimizer = sharded ? optimizer / T(at.world_size()) : optimizer;
   step.compute = (compute - optimizer) * micro_steps;
   step.waiting = compute * (micro_steps * wait);
-  step.exposed_communication = exposed;
+  step.exposed_communication = exposed_communication(model, at, backward);
   step.loader = Seconds<T>(T(0));
   const Seconds<T> load(T(model.load.value() * at.local_batch * at.accumulation));
   const Seconds<T> busy = step.total();

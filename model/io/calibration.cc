@@ -153,6 +153,41 @@ Json to_json(const MemoryModel& memory) {
           {"largest_probed_batch", memory.largest_probed_batch}};
 }
 
+Json to_json(const std::vector<BucketShare>& shares) {
+  Json out = Json::array();
+  for (const BucketShare& s : shares) out.push_back({{"bytes", s.bytes}, {"ready", s.ready}});
+  return out;
+}
+
+/// A file older than they are holds none.
+std::vector<BucketShare> read_bucket_shares(const JsonReader& in) {
+  std::vector<BucketShare> shares;
+  if (!in.has("bucket_shares")) return shares;
+  for (const JsonReader& s : in.at("bucket_shares").items()) {
+    shares.push_back({s.at("bytes").positive(), s.at("ready").non_negative()});
+  }
+  return shares;
+}
+
+/// Those that differ from their formulas, by name.
+Json to_json(const CollectiveFactors& factors) {
+  Json out = Json::object();
+  for (const Collective collective : kCollectives) {
+    if (factors[collective] != 1) out[collective_name(collective)] = factors[collective];
+  }
+  return out;
+}
+
+CollectiveFactors read_collective_factors(const JsonReader& in) {
+  CollectiveFactors factors;
+  if (!in.has("collective_factors")) return factors;
+  for (const Collective collective : kCollectives) {
+    factors[collective] =
+        in.at("collective_factors").number_or(collective_name(collective), factors[collective]);
+  }
+  return factors;
+}
+
 Json to_json(const WorkloadCalibration& w) {
   Json out = {{"name", w.name},
               {"network", w.network},
@@ -161,6 +196,10 @@ Json to_json(const WorkloadCalibration& w) {
               {"serial_share", w.serial_share},
               {"optimizer_s", w.optimizer_s},
               {"load_s_per_sample", w.load_s_per_sample},
+              {"bucket_shares", to_json(w.bucket_shares)},
+              {"collective_slowdown", w.collective_slowdown},
+              {"compute_slowdown", w.compute_slowdown},
+              {"collective_factors", to_json(w.collective_factors)},
               {"repeat_variance", w.repeat_variance},
               {"shape_log_batch", w.shape_log_batch},
               {"shape_log_factor", w.shape_log_factor},
@@ -191,6 +230,10 @@ WorkloadCalibration read_workload(const JsonReader& in) {
   w.serial_share = in.at("serial_share").non_negative();
   w.optimizer_s = in.at("optimizer_s").non_negative();
   w.load_s_per_sample = in.at("load_s_per_sample").non_negative();
+  w.bucket_shares = read_bucket_shares(in);
+  w.collective_slowdown = in.number_or("collective_slowdown", 1);
+  w.compute_slowdown = in.number_or("compute_slowdown", 1);
+  w.collective_factors = read_collective_factors(in);
   w.repeat_variance = in.at("repeat_variance").non_negative();
   w.shape_log_batch = in.at("shape_log_batch").numbers();
   w.shape_log_factor = in.at("shape_log_factor").numbers();

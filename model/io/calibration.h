@@ -11,6 +11,7 @@
 #include "model/configuration.h"
 #include "model/io/json_reader.h"
 #include "model/memory.h"
+#include "model/step_time.h"
 
 namespace forerun {
 
@@ -95,6 +96,10 @@ struct WorkloadCalibration {
   double serial_share = 0.35;
   double optimizer_s = 0;
   double load_s_per_sample = 0;
+  std::vector<BucketShare> bucket_shares;  ///< empty: never seen
+  double collective_slowdown = 1;          ///< a collective beside backward against alone
+  double compute_slowdown = 1;             ///< backward beside a collective against alone
+  CollectiveFactors collective_factors;    ///< on their formulas, where sweeps saw them
   double repeat_variance = 0;  ///< of ln(mean of 16 steps) when the same thing runs again
   std::vector<double> shape_log_batch, shape_log_factor;  ///< CurveShape
   std::vector<FittedPoint> points;

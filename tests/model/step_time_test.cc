@@ -46,6 +46,38 @@ TEST(StepTime, PerfectOverlapHidesWhatIsShorterThanBackward) {
               1e-9);
 }
 
+/// Half of the gradients after half of the backward pass, the rest at its end.
+StepModel<> with_two_buckets() {
+  StepModel<> model = by_hand();
+  model.bucket_shares = {{0.5, 0.5}, {0.5, 1}};
+  return model;
+}
+
+TEST(StepTime, BucketsArePlayedThroughByHand) {
+  // Backward 27.3 ms. In the node a bucket takes 20 us + 50 MB x 0.1 ns/B = 5.02 ms: the first is
+  // hidden, the second is not.
+  EXPECT_NEAR(step_time(with_two_buckets(), on(Placement({2}), 32)).exposed_communication.value(),
+              5.02e-3, 1e-12);
+  // Between nodes 50.1 ms each, one after the other from 13.65 ms on: 113.85 ms.
+  EXPECT_NEAR(
+      step_time(with_two_buckets(), on(Placement({1, 1}), 32)).exposed_communication.value(),
+      113.85e-3 - 27.3e-3, 1e-12);
+}
+
+TEST(StepTime, BackwardBesideACollectiveIsSlower) {
+  StepModel<> model = with_two_buckets();
+  model.compute_slowdown = 1.1;
+  // 5.02 ms of the first bucket beside backward: as much as 5.02 / 1.1 of it alone.
+  EXPECT_NEAR(step_time(model, on(Placement({2}), 32)).exposed_communication.value(),
+              5.02e-3 + 5.02e-3 * (1 - 1 / 1.1), 1e-12);
+}
+
+TEST(StepTime, BucketsOfOneRankCostNothing) {
+  StepModel<> model = with_two_buckets();
+  model.compute_slowdown = 2;
+  EXPECT_NEAR(step_time(model, on(Placement(), 32)).total().value(), 0.042, 1e-12);
+}
+
 TEST(StepTime, ContentionSlowsCommunicationAlone) {
   StepModel<> model = by_hand();
   model.contention = 1.3;
@@ -101,6 +133,11 @@ StepModel<> any_model() {
   model.overlap = 1 + log_uniform(-1, 1);
   model.optimizer = Seconds<>(log_uniform(-5, -1));
   model.load = SecondsPerSample<>(log_uniform(-6, -1));
+  const int buckets = between(0, 4);
+  for (int b = 1; b <= buckets; ++b) {
+    model.bucket_shares.push_back({1.0 / buckets, static_cast<double>(b) / buckets});
+  }
+  model.compute_slowdown = 1 + log_uniform(-2, 0);
   return model;
 }
 

@@ -1,0 +1,159 @@
+#include "calib/inside_training.h"
+
+#include <gtest/gtest.h>
+
+#include "calib/calibrate.h"
+#include "calib/collective_factors.h"
+#include "calib/predictor.h"
+
+namespace forerun {
+namespace {
+
+/// `ranks` nodes with steps of 1 s compute: backward 0.6 s, all alike.
+MeasuredConfiguration measured_on(int ranks, double step_s) {
+  MeasuredConfiguration m;
+  m.at = {.placement = Placement::even(ranks, ranks), .local_batch = 8};
+  for (int r = 0; r < ranks; ++r) {
+    m.ranks.push_back({.rank = r,
+                       .load_s = {0, 0},
+                       .forward_s = {0.4, 0.4},
+                       .backward_s = {0.6, 0.6},
+                       .exposed_comm_s = {step_s - 1, step_s - 1},
+                       .optimizer_s = {0, 0},
+                       .step_time_s = {step_s, step_s}});
+  }
+  m.buckets = {{1e6, 0.15, 0, 0}, {3e6, 0.6, 0, 0}};
+  return m;
+}
+
+Profile profile_of(std::vector<MeasuredConfiguration> configurations) {
+  Profile profile;
+  profile.machine.device = "cpu";
+  profile.workloads = {{.name = "m", .grad_bytes = 4e6, .configurations = configurations}};
+  return profile;
+}
+
+Evidence evidence_of(const Profile& profile) {
+  Evidence evidence = gather_evidence(observations_of(profile));
+  add_inside_training(profile, evidence);
+  return evidence;
+}
+
+TEST(InsideTraining, BucketsAreSharesOfTheLeastDisturbedBackward) {
+  MeasuredConfiguration two = measured_on(2, 1.2);
+  two.buckets[0].ready_s = 0.3;
+  const Evidence evidence = evidence_of(profile_of({two, measured_on(1, 1)}));
+  const auto& shares = evidence.workloads.at(0).traits.bucket_shares;
+  ASSERT_EQ(shares.size(), 2u);
+  EXPECT_DOUBLE_EQ(shares[0].bytes, 0.25);
+  EXPECT_DOUBLE_EQ(shares[0].ready, 0.25);
+  EXPECT_DOUBLE_EQ(shares[1].ready, 1);
+}
+
+TEST(InsideTraining, FactorsAreMediansAndWaitingBecomesASpread) {
+  MeasuredConfiguration two = measured_on(2, 1.2);
+  two.communication.slower_inside = {1.4, 1.3, 1.5};
+  two.communication.slows_compute = {1.1, 1.0, 1.2};
+  two.communication.waiting_s = {0.02, 0.01, 0.03};
+  const Evidence evidence = evidence_of(profile_of({measured_on(1, 1), two}));
+  EXPECT_DOUBLE_EQ(evidence.workloads.at(0).traits.collective_slowdown, 1.4);
+  EXPECT_DOUBLE_EQ(evidence.workloads.at(0).traits.compute_slowdown, 1.1);
+  EXPECT_DOUBLE_EQ(evidence.spread.value(), 0.02 / slowest_of(2));
+}
+
+TEST(InsideTraining, WhatIsKeptForTestsIsNotLookedAt) {
+  MeasuredConfiguration two = measured_on(2, 1.2);
+  two.role = "test";
+  two.communication.slower_inside = {1.4, 1.3, 1.5};
+  EXPECT_FALSE(evidence_of(profile_of({measured_on(1, 1), two})).seen_inside);
+}
+
+TEST(InsideTraining, NothingMeasuredChangesNothing) {
+  Profile profile = profile_of({measured_on(1, 1), measured_on(2, 1.2)});
+  for (MeasuredConfiguration& m : profile.workloads[0].configurations) m.buckets.clear();
+  const Evidence evidence = evidence_of(profile);
+  EXPECT_TRUE(evidence.workloads.at(0).traits.bucket_shares.empty());
+  EXPECT_EQ(evidence.workloads.at(0).traits.compute_slowdown, 1);
+  EXPECT_FALSE(evidence.spread);
+}
+
+SweepPoint swept(const std::string& collective, const Placement& at, double size, double time_s) {
+  return {collective, "mpi", at, size, std::vector<double>(8, time_s)};
+}
+
+TEST(CollectiveFactors, AreBusBandwidthsOfAnAllreduceOverTheirs) {
+  const Placement four({4});
+  const std::vector<SweepPoint> sweeps = {
+      swept("allreduce", four, 4194304, 0.030), swept("reduce_scatter", four, 4194304, 0.018),
+      swept("all_gather", four, 4194304, 0.015), swept("allreduce", four, 1024, 1e-5),
+      swept("reduce_scatter", four, 1024, 1e-3)};  // a matter of latency: not looked at
+  const CollectiveFactors factors = collective_factors("zero1", sweeps);
+  EXPECT_NEAR(factors[Collective::kReduceScatter], 1.2, 1e-12);  // 18 ms where half of 30 is 15
+  EXPECT_NEAR(factors[Collective::kAllGather], 1, 1e-12);
+  EXPECT_EQ(collective_factors("ddp", sweeps)[Collective::kReduceScatter], 1);
+}
+
+TEST(CollectiveFactors, OfANodeComeFromSweepsInANode) {
+  const Placement node({2}), across({1, 1});
+  const std::vector<SweepPoint> sweeps = {
+      swept("allreduce", node, 4194304, 0.001), swept("reduce", node, 4194304, 0.002),
+      swept("allreduce", across, 4194304, 0.1), swept("reduce", across, 4194304, 0.1),
+      swept("broadcast", across, 4194304, 0.3)};
+  const CollectiveFactors factors = collective_factors("hierarchical", sweeps);
+  EXPECT_NEAR(factors[Collective::kReduce], 2, 1e-12);  // 2 (n-1)/n = 1 on two ranks
+  EXPECT_EQ(factors[Collective::kBroadcast], 1);        // never seen in a node
+}
+
+TEST(AddSweeps, WithoutAllreducesTheOthersTellTheNetwork) {
+  Profile profile = profile_of({measured_on(1, 1)});
+  profile.network = {swept("reduce_scatter", Placement({2}), 1e6, 0.01)};
+  Evidence evidence;
+  add_sweeps(profile, evidence);
+  ASSERT_EQ(evidence.sweeps.size(), 1u);
+  EXPECT_EQ(evidence.sweeps[0].collective, Collective::kReduceScatter);
+  profile.network.push_back(swept("allreduce", Placement({2}), 1e6, 0.02));
+  evidence = {};
+  add_sweeps(profile, evidence);
+  ASSERT_EQ(evidence.sweeps.size(), 1u);
+  EXPECT_EQ(evidence.sweeps[0].collective, Collective::kAllreduce);
+}
+
+TEST(AddSweeps, SizesThatNoBucketComesNearTellNothing) {
+  Profile profile = profile_of({measured_on(1, 1)});  // the smaller bucket has 1 MB
+  profile.network = {swept("allreduce", Placement({2}), 1e5, 0.01),
+                     swept("allreduce", Placement({2}), 3e5, 0.02)};
+  Evidence evidence = evidence_of(profile);
+  add_sweeps(profile, evidence);
+  ASSERT_EQ(evidence.sweeps.size(), 1u);
+  EXPECT_EQ(evidence.sweeps[0].size_bytes, 3e5);
+  evidence = gather_evidence(observations_of(profile));  // buckets not known
+  add_sweeps(profile, evidence);
+  EXPECT_EQ(evidence.sweeps.size(), 2u);
+}
+
+/// 100 MB/s: 2 (n-1)/n x 3 MB of the second bucket stick out, whatever n is.
+TEST(InsideTraining, AFitOfFewHostsPredictsMoreByTheirBuckets) {
+  const auto hosts = [](int n) {
+    MeasuredConfiguration m = measured_on(n, 1 + 2.0 * (n - 1) / n * 3e6 / 1e8);
+    if (n > 1) m.communication.waiting_s = {1e-6, 0, 2e-6};  // all ranks are alike
+    return m;
+  };
+  Profile profile = profile_of({hosts(1), hosts(2), hosts(4)});
+  for (const int n : {2, 4}) {
+    for (const double size : {1e6, 4e6}) {
+      const double time = 2.0 * (n - 1) / n * size / 1e8;
+      profile.network.push_back({.transport = "mpi",
+                                 .placement = Placement::even(n, n),
+                                 .size_bytes = size,
+                                 .samples_s = std::vector<double>(16, time)});
+    }
+  }
+  const Predictor predictor(calibrate_profile(profile, "test"));
+  const Configuration at{.placement = Placement::even(16, 16), .local_batch = 8};
+  const Prediction p = predictor.predict("m", at);
+  ASSERT_EQ(p.refused, "");
+  EXPECT_NEAR(p.step_time.value(), 1.05625, 0.01);
+}
+
+}  // namespace
+}  // namespace forerun
