@@ -77,7 +77,7 @@ class Campaign {
       require_same_machine(store_.profile(), profile_.machine, job_.machine);
       progress_.line("measure: continuing " + store_.profile().string());
     }
-    profile_.machine = job_.machine;
+    profile_.machine = grown(profile_.machine, job_.machine);
     for (const auto& [name, request] : requests_) {
       const WorkloadProfile* known = profile_.find(name);
       if (known != nullptr && known->input != request.workload.input.text()) {

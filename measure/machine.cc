@@ -234,9 +234,18 @@ Machine describe_machine(Communicator& world, const RankMap& map, const MachineI
   return machine;
 }
 
+Machine grown(const Machine& before, Machine now) {
+  now.max_ranks = std::max(before.max_ranks, now.max_ranks);
+  for (const Host& host : before.hosts) {
+    const auto same = [&](const Host& known) { return known.hostname == host.hostname; };
+    if (std::ranges::none_of(now.hosts, same)) now.hosts.push_back(host);
+  }
+  return now;
+}
+
 void require_same_machine(const std::filesystem::path& path, const Machine& theirs,
                           const Machine& ours) {
-  if (theirs.fingerprint == ours.fingerprint) return;
+  if (same_machine(theirs, ours)) return;
   throw Error(path.string() + ": was measured on another machine (" + theirs.fingerprint +
               "; this one is " + ours.fingerprint +
               "); nothing was changed. Name another store with --store DIR");

@@ -61,6 +61,9 @@ struct MachineInputs {
 };
 Machine describe_machine(Communicator& world, const RankMap& map, const MachineInputs& inputs);
 
+/// `now` with what was measured `before` on other hosts of the same machine.
+Machine grown(const Machine& before, Machine now);
+
 /// Throws Error if the profile comes from another machine; names both.
 void require_same_machine(const std::filesystem::path& path, const Machine& theirs,
                           const Machine& ours);

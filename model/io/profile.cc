@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <regex>
 
 #include "model/error.h"
 
@@ -199,6 +200,15 @@ WorkloadProfile read_workload(const JsonReader& in) {
 }
 
 }  // namespace
+
+bool same_machine(const Machine& a, const Machine& b) {
+  // `cpu; 2 x EPYC with 64 cores; 1 thread per rank` without the 2.
+  static const std::regex host_count("; [0-9]+ x ");
+  const auto kinds = [](const Machine& m) {
+    return std::regex_replace(m.fingerprint, host_count, "; ");
+  };
+  return kinds(a) == kinds(b);
+}
 
 std::vector<double> MeasuredConfiguration::step_times() const {
   if (ranks.empty()) return {};

@@ -34,10 +34,10 @@ struct Host {
   std::vector<Nic> nics;  ///< told where there are GPUs
 };
 
-/// The machine and how it was used. Two profiles mix only if `fingerprint` is the same.
+/// The machine and how it was used. What was measured mixes only if same_machine().
 struct Machine {
-  std::string
-      fingerprint;     ///< device kind, processor models, cores, threads per rank; no host names
+  /// Device kind, how many hosts of which processors and cores, threads per rank; no host names.
+  std::string fingerprint;
   std::string device;  ///< `cpu`, or the GPU's name
   int max_ranks = 0;   ///< ranks that do not share a core or GPU
   int threads_per_rank = 1;
@@ -50,6 +50,10 @@ struct Machine {
       libraries;    ///< `libtorch`, `mpi`, `blas`, ... to version and path
   NcclReport nccl;  ///< empty where NCCL was not used
 };
+
+/// Whether the two have the same kinds of hosts, used alike: how many of each is what a
+/// measurement varies, so another number of them is the same machine.
+bool same_machine(const Machine& a, const Machine& b);
 
 /// Transfer times of one collective at one size: per repetition, the minimum over ranks (a
 /// collective spins until its last peer arrives).

@@ -32,7 +32,7 @@ class LeftOut {
 
 /// Why a run is no check of predictions for this machine; empty if it is one.
 std::string why_left_out(const Run& run, const Machine& machine) {
-  if (run.machine.fingerprint != machine.fingerprint) {
+  if (!same_machine(run.machine, machine)) {
     return "made on another machine (" + run.machine.fingerprint + ", this one is " +
            machine.fingerprint + ")";
   }

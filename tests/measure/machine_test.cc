@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "model/error.h"
 #include "tests/support.h"
 
 namespace forerun {
@@ -24,6 +25,30 @@ TEST(Fingerprint, TellsMachinesApart) {
   EXPECT_NE(fingerprint({a}, 1, ""), fingerprint({a}, 2, ""));
   EXPECT_NE(fingerprint({a}, 1, ""), fingerprint({a}, 1, "oversubscribed"));
   EXPECT_NE(fingerprint({a}, 1, ""), fingerprint({host("a", "Xeon", 4)}, 1, ""));
+}
+
+TEST(RequireSameMachine, HowManyHostsIsWhatAMeasurementVaries) {
+  Machine few, many, other;
+  few.fingerprint = fingerprint({host("a", "Xeon", 8)}, 1, "");
+  many.fingerprint = fingerprint({host("b", "Xeon", 8), host("c", "Xeon", 8)}, 1, "");
+  other.fingerprint = fingerprint({host("b", "Xeon", 8), host("c", "EPYC", 8)}, 1, "");
+  require_same_machine("p.json", few, many);
+  require_same_machine("p.json", many, few);
+  EXPECT_THROW(require_same_machine("p.json", few, other), Error);
+}
+
+TEST(Grown, KeepsTheHostsAndRanksOfBefore) {
+  Machine before, now;
+  before.max_ranks = 16;
+  before.hosts = {host("a", "Xeon", 8), host("b", "Xeon", 8)};
+  now.max_ranks = 8;
+  now.hosts = {host("b", "Xeon", 8)};
+  now.launch_line = "mpirun -np 8 measure";
+  const Machine both = grown(before, now);
+  EXPECT_EQ(both.max_ranks, 16);
+  ASSERT_EQ(both.hosts.size(), 2u);
+  EXPECT_EQ(both.hosts[1].hostname, "a");
+  EXPECT_EQ(both.launch_line, "mpirun -np 8 measure");
 }
 
 TEST(RequireSameMachine, NamesBothAndTheRemedy) {

@@ -130,5 +130,20 @@ TEST(SaveProfile, ATimeThatIsNoNumberIsNeverWritten) {
   EXPECT_EQ(slurp(path), before);
 }
 
+TEST(SameMachine, CountsKindsOfHostsNotHosts) {
+  const auto same = [](const std::string& a, const std::string& b) {
+    Machine one, other;
+    one.fingerprint = a;
+    other.fingerprint = b;
+    return same_machine(one, other);
+  };
+  EXPECT_TRUE(same("cpu; 1 x EPYC with 64 cores; 1 thread per rank",
+                   "cpu; 16 x EPYC with 64 cores; 1 thread per rank"));
+  EXPECT_FALSE(same("cuda; 1 x EPYC with 64 cores and 8 x H200; 1 thread per rank",
+                    "cuda; 1 x EPYC with 64 cores and 4 x H200; 1 thread per rank"));
+  EXPECT_FALSE(same("cpu; 1 x EPYC with 64 cores; 1 thread per rank",
+                    "cpu; 1 x EPYC with 64 cores; 2 threads per rank"));
+}
+
 }  // namespace
 }  // namespace forerun
