@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <iostream>
+#include <utility>
 
 #include "measure/block.h"
+#include "measure/checkpoint.h"
 #include "measure/clock.h"
 #include "measure/plan.h"
 #include "measure/progress.h"
@@ -268,35 +269,18 @@ class Trainings {
       line += text;
     }
     progress_.line(line + ", " + format_duration(Seconds<>(epoch.time_s)));
-    checkpoint(t);
+    save_checkpoint(checkpoint_file(t), *t.trainer, standing(t));
   }
 
-  /// Written to another name and renamed: a kill leaves the last whole one.
-  void checkpoint(Training& t) {
-    const std::filesystem::path path = checkpoint_file(t);
-    std::error_code error;
-    std::filesystem::create_directories(path.parent_path(), error);
-    const std::string temporary = path.string() + ".tmp." + std::to_string(::getpid());
-    Json epochs = Json::array();
-    for (const Epoch& e : t.run.epochs) {
-      epochs.push_back({e.epoch, e.time_s, e.loss, e.accuracy.value_or(-1)});
-    }
-    const Json note = {{"global_batch", t.at.global_batch()},
-                       {"seed", train_.seed},
-                       {"data", material_.data_name},
-                       {"learning_rate", options_.learning_rate},
-                       {"steps", t.steps_done},
-                       {"loss", t.run.loss},
-                       {"epochs", epochs}};
-    try {
-      t.trainer->save(temporary, note.dump());
-      std::filesystem::rename(temporary, path);
-    } catch (const std::exception& failed) {
-      std::filesystem::remove(temporary, error);
-      const std::string what = failed.what();
-      throw Error(path.string() + ": cannot write the checkpoint (" +
-                  what.substr(0, what.find('\n')) + ")");
-    }
+  /// What a checkpoint holds beside the weights.
+  Standing standing(const Training& t) const {
+    return {.global_batch = t.at.global_batch(),
+            .seed = train_.seed,
+            .data = material_.data_name,
+            .learning_rate = options_.learning_rate,
+            .steps = t.steps_done,
+            .loss = t.run.loss,
+            .epochs = t.run.epochs};
   }
 
   void resume(Training& t) {
@@ -305,21 +289,10 @@ class Trainings {
       progress_.line(title(t) + ": no checkpoint yet, starting from the first step");
       return;
     }
-    const Json note = Json::parse(t.trainer->load(path.string()));
-    if (note.at("global_batch") != t.at.global_batch() || note.at("seed") != train_.seed ||
-        note.at("data") != material_.data_name ||
-        note.at("learning_rate") != options_.learning_rate) {
-      throw Error(path.string() +
-                  ": comes from other data, another seed or learning rate; without --resume "
-                  "training starts anew");
-    }
-    t.steps_done = note.at("steps");
-    t.run.loss = note.at("loss").get<std::vector<double>>();
-    for (const Json& e : note.at("epochs")) {
-      Epoch epoch{e.at(0), e.at(1), e.at(2), {}};
-      if (e.at(3).get<double>() >= 0) epoch.accuracy = e.at(3).get<double>();
-      t.run.epochs.push_back(epoch);
-    }
+    Standing was = load_checkpoint(path, *t.trainer, standing(t));
+    t.steps_done = was.steps;
+    t.run.loss = std::move(was.loss);
+    t.run.epochs = std::move(was.epochs);
     progress_.line(title(t) + ": resuming after step " + std::to_string(t.steps_done));
   }
 
