@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "measure/clock.h"
+#include "measure/disturbance.h"
 #include "measure/gpu/watch.h"
 
 namespace forerun {

@@ -268,7 +268,7 @@ class SendsAsTheModelSays : public testing::TestWithParam<std::string> {};
 /// pattern that this rank takes part in, once a bucket (or a step), with all the bytes.
 TEST_P(SendsAsTheModelSays, InBytesAndNumber) {
   const StrategyPattern& pattern = strategy_pattern(GetParam());
-  const Trained trained = train({GetParam()}, 3);
+  const Trained trained = train({GetParam()});
   if (trained.traces.empty()) return;  // other ranks than the one that drives all
   const bool leads_node = world().rank() % 2 == 0;
   double weight_bytes = 0;

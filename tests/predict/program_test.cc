@@ -105,7 +105,7 @@ TEST_F(PredictProgram, RefusesAnUnknownModelWithNearNames) {
 }
 
 TEST_F(PredictProgram, RefusalsAreDocumentsToo) {
-  for (const std::string store : {folder_.string(), folder_.string() + "/none"}) {
+  for (const std::string& store : {folder_.string(), folder_.string() + "/none"}) {
     const Outcome o = predict("--model densenet --batch 128 --json --store '" + store + "'");
     EXPECT_EQ(o.exit_code, 3);
     const Json j = Json::parse(o.out);
