@@ -18,6 +18,14 @@ using HwlocTopology = std::unique_ptr<std::remove_pointer_t<hwloc_topology_t>, H
 
 enum class IoObjects { kLeftOut, kKept };
 
+/// Without hwloc's plugins for devices: the kernel and PCI tell where each one is, and asking X
+/// displays or drivers takes seconds where none answers (gl tries ten, by name).
+inline void leave_out_device_plugins(hwloc_topology_t topology) {
+  for (const char* name : {"gl", "opencl", "cuda", "nvml", "rsmi", "levelzero"}) {
+    hwloc_topology_set_components(topology, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, name);
+  }
+}
+
 /// Of this machine, or as an XML file tells it. Throws Error if hwloc cannot read it.
 inline HwlocTopology load_hwloc(IoObjects io = IoObjects::kLeftOut, const std::string& xml = "") {
   hwloc_topology_t topology = nullptr;
@@ -27,6 +35,7 @@ inline HwlocTopology load_hwloc(IoObjects io = IoObjects::kLeftOut, const std::s
     throw Error(xml + ": hwloc cannot read it");
   }
   if (io == IoObjects::kKept) {
+    leave_out_device_plugins(topology);
     hwloc_topology_set_io_types_filter(topology, HWLOC_TYPE_FILTER_KEEP_IMPORTANT);
     // Every bridge counts: how many are passed is what tells PIX from PXB.
     hwloc_topology_set_type_filter(topology, HWLOC_OBJ_BRIDGE, HWLOC_TYPE_FILTER_KEEP_ALL);
