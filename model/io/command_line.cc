@@ -161,7 +161,8 @@ std::vector<std::string> near_names(const std::string& name,
   for (const std::string& candidate : names) {
     const size_t distance = edit_distance(name, candidate);
     const bool same_start = name.size() >= 3 && candidate.compare(0, 3, name, 0, 3) == 0;
-    const bool similar = distance <= 3 && 2 * distance <= std::max(name.size(), candidate.size());
+    const bool similar =
+        distance <= 3 && 3 * distance <= 2 * std::max(name.size(), candidate.size());
     if (similar || same_start) near.emplace_back(distance, candidate);
   }
   std::sort(near.begin(), near.end());
