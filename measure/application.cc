@@ -37,6 +37,7 @@
 #include "model/error.h"
 #include "model/io/atomic_file.h"
 #include "model/io/command_line.h"
+#include "model/io/wording.h"
 
 namespace forerun {
 namespace {
@@ -180,9 +181,8 @@ int run_parent(const CommandLine& line, int argc, char** argv) {
   if (sharing && !on_gpus && !options.oversubscribe) {
     throw UsageError("world size " + std::to_string(ranks) + " needs more cores than there are (" +
                      std::to_string(topology.host.cores) + " for " +
-                     std::to_string(options.threads) +
-                     " threads per rank); add --oversubscribe to try it out: such times predict "
-                     "nothing");
+                     count(options.threads, "thread") +
+                     " per rank); add --oversubscribe to try it out: such times predict nothing");
   }
   check_store(Store(options.store), {topology.host}, options, machine_label(sharing, options));
 

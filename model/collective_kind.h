@@ -35,8 +35,9 @@ inline std::optional<Collective> find_collective(const std::string& name) {
 
 /// How long each collective takes over what its formula says; 1: as it says.
 struct CollectiveFactors {
-  std::array<double, kCollectives.size()> values = {1, 1, 1, 1, 1};
+  std::array<double, kCollectives.size()> values;
 
+  CollectiveFactors() { values.fill(1); }
   double& operator[](Collective collective) { return values[static_cast<size_t>(collective)]; }
   double operator[](Collective collective) const { return values[static_cast<size_t>(collective)]; }
 };

@@ -178,12 +178,16 @@ Json to_json(const CollectiveFactors& factors) {
   return out;
 }
 
+/// A factor on a time; 1 in a file older than it is.
+double read_factor(const JsonReader& in, const std::string& key) {
+  return in.has(key) ? in.at(key).positive() : 1;
+}
+
 CollectiveFactors read_collective_factors(const JsonReader& in) {
   CollectiveFactors factors;
   if (!in.has("collective_factors")) return factors;
   for (const Collective collective : kCollectives) {
-    factors[collective] =
-        in.at("collective_factors").number_or(collective_name(collective), factors[collective]);
+    factors[collective] = read_factor(in.at("collective_factors"), collective_name(collective));
   }
   return factors;
 }
@@ -231,8 +235,8 @@ WorkloadCalibration read_workload(const JsonReader& in) {
   w.optimizer_s = in.at("optimizer_s").non_negative();
   w.load_s_per_sample = in.at("load_s_per_sample").non_negative();
   w.bucket_shares = read_bucket_shares(in);
-  w.collective_slowdown = in.number_or("collective_slowdown", 1);
-  w.compute_slowdown = in.number_or("compute_slowdown", 1);
+  w.collective_slowdown = read_factor(in, "collective_slowdown");
+  w.compute_slowdown = read_factor(in, "compute_slowdown");
   w.collective_factors = read_collective_factors(in);
   w.repeat_variance = in.at("repeat_variance").non_negative();
   w.shape_log_batch = in.at("shape_log_batch").numbers();

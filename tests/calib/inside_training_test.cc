@@ -5,6 +5,9 @@
 #include "calib/calibrate.h"
 #include "calib/collective_factors.h"
 #include "calib/predictor.h"
+#include "model/error.h"
+#include "model/io/atomic_file.h"
+#include "tests/support.h"
 
 namespace forerun {
 namespace {
@@ -153,6 +156,35 @@ TEST(InsideTraining, AFitOfFewHostsPredictsMoreByTheirBuckets) {
   const Prediction p = predictor.predict("m", at);
   ASSERT_EQ(p.refused, "");
   EXPECT_NEAR(p.step_time.value(), 1.05625, 0.01);
+}
+
+TEST(InsideTraining, TheFileKeepsIt) {
+  const TemporaryFolder folder;
+  const std::filesystem::path path = folder.path() / "calibration.json";
+  MeasuredConfiguration two = measured_on(2, 1.2);
+  two.communication.slower_inside = {1.4, 1.3, 1.5};
+  two.communication.slows_compute = {1.1, 1.0, 1.2};
+  Calibration calibration = calibrate_profile(profile_of({measured_on(1, 1), two}), "test");
+  calibration.workloads.at(0).collective_factors[Collective::kReduce] = 2;
+  save_calibration(path, calibration);
+  const WorkloadCalibration read = load_calibration(path).workloads.at(0);
+  ASSERT_EQ(read.bucket_shares.size(), 2u);
+  EXPECT_DOUBLE_EQ(read.bucket_shares[1].bytes, 0.75);
+  EXPECT_DOUBLE_EQ(read.bucket_shares[1].ready, 1);
+  EXPECT_DOUBLE_EQ(read.collective_slowdown, 1.4);
+  EXPECT_DOUBLE_EQ(read.compute_slowdown, 1.1);
+  EXPECT_DOUBLE_EQ(read.collective_factors[Collective::kReduce], 2);
+  EXPECT_DOUBLE_EQ(read.collective_factors[Collective::kAllGather], 1);
+}
+
+TEST(InsideTraining, AFileWithAFactorBelowZeroIsRefused) {
+  const TemporaryFolder folder;
+  const std::filesystem::path path = folder.path() / "calibration.json";
+  Calibration calibration = calibrate_profile(profile_of({measured_on(1, 1)}), "test");
+  calibration.workloads.at(0).compute_slowdown = -1;
+  save_calibration(path, calibration);
+  const std::string error = error_of([&] { load_calibration(path); });
+  EXPECT_NE(error.find("compute_slowdown"), std::string::npos) << error;
 }
 
 }  // namespace
