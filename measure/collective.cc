@@ -26,10 +26,16 @@ void Communicator::count(Collective collective, std::span<const float> buffer) {
   traffic.bytes += static_cast<double>(buffer.size_bytes());
 }
 
-double Communicator::timed_here(Collective collective, std::span<float> buffer, int root) {
-  const double start_s = clock_now();
-  run_here(collective, buffer, root);
-  return clock_now() - start_s;
+std::vector<double> Communicator::timed_here(Collective collective, std::span<float> buffer,
+                                             int times, int root) {
+  std::vector<double> seconds;
+  for (int i = 0; i < times; ++i) {
+    barrier();
+    const double start_s = clock_now();
+    run_here(collective, buffer, root);
+    seconds.push_back(clock_now() - start_s);
+  }
+  return seconds;
 }
 
 std::shared_ptr<float[]> Communicator::memory(size_t floats) {

@@ -58,10 +58,14 @@ class Communicator {
     count(collective, buffer);
     run_here(collective, buffer, root);
   }
-  /// The same, and its seconds: of the device, where the data is on one.
-  double timed_run(Collective collective, std::span<float> buffer, int root = 0) {
-    count(collective, buffer);
-    return timed_here(collective, buffer, root);
+  /// The same, `times` times, and the seconds of each on this rank. On CPUs each follows a barrier,
+  /// and the clock of the host tells. On a GPU all are given to the device before the first begins,
+  /// as the buckets of a step are, and its clock tells: no time of the host is in them. Both hold
+  /// what this rank waited for those that came later: the least over ranks does not.
+  std::vector<double> timed_runs(Collective collective, std::span<float> buffer, int times,
+                                 int root = 0) {
+    for (int i = 0; i < times; ++i) count(collective, buffer);
+    return timed_here(collective, buffer, times, root);
   }
   /// The same, returning at once. Collectives of a process run one after the other in the order of
   /// these calls, whatever communicator they are of. `buffer` must live until wait() returned.
@@ -106,7 +110,8 @@ class Communicator {
 
  private:
   virtual void run_here(Collective collective, std::span<float> buffer, int root) = 0;
-  virtual double timed_here(Collective collective, std::span<float> buffer, int root);
+  virtual std::vector<double> timed_here(Collective collective, std::span<float> buffer, int times,
+                                         int root);
   virtual std::unique_ptr<PendingCollective> start_behind(Collective collective,
                                                           std::span<float> buffer, int root,
                                                           Reduction reduction) = 0;

@@ -31,13 +31,11 @@ int pair_in_round(int host, int hosts, int round) {
 std::vector<double> exchange(Job& job, Communicator& pair, double size_bytes, int repetitions) {
   const auto count = static_cast<size_t>(size_bytes / sizeof(float));
   const std::shared_ptr<float[]> buffer = pair.memory(count);
-  std::vector<double> times;
-  for (int i = 0; i <= repetitions; ++i) {
-    pair.barrier();
-    const double took_s = pair.timed_run(Collective::kAllreduce, {buffer.get(), count});
-    if (i > 0) times.push_back(took_s);  // the first one connects
-    job.watchdog.progress();
-  }
+  const std::span<float> floats(buffer.get(), count);
+  pair.run(Collective::kAllreduce, floats);  // connects
+  job.watchdog.progress();
+  std::vector<double> times = pair.timed_runs(Collective::kAllreduce, floats, repetitions);
+  job.watchdog.progress();
   return times;
 }
 

@@ -44,7 +44,7 @@ struct Buffer {
   size_t size = 0;
 };
 
-/// Repetitions on this rank; the first of a turn warms up and is dropped.
+/// Repetitions on this rank, after one that warms up.
 std::vector<double> time_collective(Communicator& group, Buffer& buffer, const Turn& turn,
                                     Watchdog& watchdog) {
   const auto count = static_cast<size_t>(turn.size_bytes / sizeof(float));
@@ -52,13 +52,12 @@ std::vector<double> time_collective(Communicator& group, Buffer& buffer, const T
     buffer.data.reset();  // before the larger one comes: both may not fit
     buffer = {group.memory(count), count};
   }
-  std::vector<double> times;
-  for (int i = 0; i <= turn.repetitions; ++i) {
-    group.barrier();
-    const double took_s = group.timed_run(turn.collective, {buffer.data.get(), count});
-    if (i > 0) times.push_back(took_s);
-    watchdog.progress();
-  }
+  const std::span<float> floats(buffer.data.get(), count);
+  group.barrier();
+  group.run(turn.collective, floats);
+  watchdog.progress();
+  std::vector<double> times = group.timed_runs(turn.collective, floats, turn.repetitions);
+  watchdog.progress();
   return times;
 }
 

@@ -53,8 +53,8 @@ class SweepGroups {
 /// Adds samples to rank 0's `points`, smallest sizes first, all taking turns, until every point is
 /// precise, has most_samples, or the deadline comes. A sample is the minimum over ranks: a rank
 /// that came early only waited. Of a broadcast or reduce it is the maximum: there ranks may leave
-/// before the last one has its data. `saved` is called on rank 0 after each round. Collective over
-/// the job.
+/// before the last one has its data. See Communicator::timed_runs() for what is timed. `saved` is
+/// called on rank 0 after each round. Collective over the job.
 void sweep(Job& job, const SweepGroups& groups, const SweepOptions& options,
            std::vector<SweepPoint>& points, const std::function<void()>& saved);
 

@@ -10,6 +10,7 @@
 #include "measure/cuda/cuda_clock.h"
 #include "measure/cuda/nccl_library.h"
 #include "measure/cuda/nccl_watch.h"
+#include "measure/cuda/stream_gate.h"
 
 namespace forerun {
 
@@ -54,10 +55,9 @@ class PendingNccl : public PendingCollective {
   /// Until it is done, or failed: the host waits.
   void wait_in_host() {
     while (true) {
-      const cudaError_t code = cudaEventQuery(event_of(ended_));
-      if (code == cudaSuccess) return state_->watch.require_sound();
-      if (code != cudaErrorNotReady) check_cuda(code, "a collective", __FILE__, __LINE__);
+      const bool done = has_passed(event_of(ended_));
       state_->watch.require_sound();
+      if (done) return;
       std::this_thread::yield();
     }
   }
@@ -200,11 +200,23 @@ class NcclCommunicator : public Communicator {
   void run_here(Collective collective, std::span<float> buffer, int root) override {
     enqueue(collective, buffer, root, Reduction::kSum)->wait_in_host();
   }
-  double timed_here(Collective collective, std::span<float> buffer, int root) override {
+  std::vector<double> timed_here(Collective collective, std::span<float> buffer, int times,
+                                 int root) override {
+    control_.barrier();  // nobody's gate opens long before the others'
     state_->clock.anchor();
-    const auto pending = enqueue(collective, buffer, root, Reduction::kSum);
-    pending->wait_in_host();
-    return pending->ended_s() - pending->started_s();
+    std::vector<std::unique_ptr<PendingNccl>> pending;
+    {
+      const StreamGate gate(state_->stream);
+      for (int i = 0; i < times; ++i) {
+        pending.push_back(enqueue(collective, buffer, root, Reduction::kSum));
+      }
+    }
+    std::vector<double> seconds;
+    for (const auto& one : pending) {
+      one->wait_in_host();
+      seconds.push_back(one->ended_s() - one->started_s());
+    }
+    return seconds;
   }
   std::unique_ptr<PendingCollective> start_behind(Collective collective, std::span<float> buffer,
                                                   int root, Reduction reduction) override {

@@ -85,15 +85,15 @@ std::string NcclWatch::trouble_of_communicators() const {
 std::string NcclWatch::trouble_of_collectives() {
   while (!under_way_.empty()) {
     UnderWay& first = under_way_.front();
-    const cudaError_t code = cudaEventQuery(event_of(first.end));
-    if (code == cudaErrorNotReady) {
-      if (clock_now() - first.since_s <= timeout_s_) return "";
-      return "NCCL: " + first.what + " is not done after " +
-             format_duration(Seconds<>(timeout_s_)) +
-             "; a peer may hang, or --timeout is too short";
-    }
-    if (code != cudaSuccess) {
-      return std::string("CUDA: ") + cudaGetErrorString(code) + " at or before " + first.what;
+    try {
+      if (!has_passed(event_of(first.end))) {
+        if (clock_now() - first.since_s <= timeout_s_) return "";
+        return "NCCL: " + first.what + " is not done after " +
+               format_duration(Seconds<>(timeout_s_)) +
+               "; a peer may hang, or --timeout is too short";
+      }
+    } catch (const Error& error) {
+      return std::string(error.what()) + ", at or before " + first.what;
     }
     under_way_.pop_front();
     if (!under_way_.empty()) {

@@ -6,10 +6,12 @@
 #include <thread>
 
 #include "measure/clock.h"
+#include "measure/cuda/check.h"
 #include "measure/cuda/cuda_clock.h"
 #include "measure/cuda/nccl_communicator.h"
 #include "measure/cuda/nccl_library.h"
 #include "measure/cuda/nccl_watch.h"
+#include "measure/cuda/stream_gate.h"
 #include "tests/measure/cuda/stand_in.h"
 #include "tests/support.h"
 
@@ -55,6 +57,7 @@ class Nccl : public testing::Test {
     here->log.clear();
     here->nccl_version = NCCL_VERSION_CODE;
     here->stuck = false;
+    here->launch_ms = 0;
     here->asynchronous = ncclSuccess;
   }
 
@@ -123,7 +126,7 @@ TEST_F(Nccl, StreamsWaitForEachOtherAndTheHostForNobody) {
                                     "allreduce 10 avg shift 0 comm 0 stream 0",
                                     "stream 0 records event 2",  // to here
                                     "compute waits for event 2"}));
-  EXPECT_NEAR(pending->ended_s() - pending->started_s(), 1e-3, 1e-9);  // one record later
+  EXPECT_NEAR(pending->ended_s() - pending->started_s(), 1e-3, 1e-9);
 }
 
 TEST_F(Nccl, EveryCollectiveIsInPlace) {
@@ -147,13 +150,36 @@ TEST_F(Nccl, EveryCollectiveIsInPlace) {
   EXPECT_THROW(world->start(Collective::kAllGather, std::span(buffer).first(9)), Error);
 }
 
-TEST_F(Nccl, SweepsReadTheDevicesClock) {
+TEST_F(Nccl, SweepsReadTheDevicesClockWithoutTheHostsTime) {
   NcclRuntime runtime(options());
   const auto world = runtime.world(control_);
   const auto memory = world->memory(4);
   EXPECT_EQ(memory[3], 0);
-  EXPECT_NEAR(world->timed_run(Collective::kAllreduce, {memory.get(), 4}), 1e-3, 1e-9);
-  EXPECT_EQ(world->traffic(Collective::kAllreduce).bytes, 16);
+  LockedStandIn()->launch_ms = 5;  // a collective takes the device a fifth of that
+  log();
+  const std::vector<double> times = world->timed_runs(Collective::kAllreduce, {memory.get(), 4}, 3);
+  ASSERT_EQ(times.size(), 3);
+  for (const double time : times) EXPECT_NEAR(time, 1e-3, 1e-9);
+  EXPECT_EQ(world->traffic(Collective::kAllreduce).bytes, 3 * 16);
+  const Log lines = log();
+  EXPECT_TRUE(lines.front().starts_with("host holds stream")) << lines.front();
+  EXPECT_TRUE(lines.back().ends_with("go on")) << lines.back();  // with all of it given
+}
+
+TEST_F(Nccl, AskingWhetherAStreamIsDoneLeavesNoError) {
+  NcclRuntime runtime(options(0.01));
+  const auto world = runtime.world(control_);
+  Floats buffer(10);
+  LockedStandIn()->stuck = true;
+  EXPECT_THROW(world->run(Collective::kAllreduce, buffer), Error);
+  EXPECT_EQ(cudaGetLastError(), cudaSuccess);
+  failure();
+}
+
+TEST_F(Nccl, AGateOpensByItself) {
+  const StreamGate gate(kComputeStream);
+  const Mark behind = cuda_clock().record(kComputeStream);
+  while (!has_passed(event_of(behind))) std::this_thread::yield();
 }
 
 TEST_F(Nccl, SplitsTheCommunicatorItHas) {
@@ -253,6 +279,7 @@ TEST_F(Nccl, LibrariesMustMatch) {
 TEST_F(Nccl, ClockReadsMarksAndKeepsEventsThatAreInUse) {
   CudaClock& clock = cuda_clock();
   const Mark first = clock.record(kComputeStream);
+  LockedStandIn()->host_ms += 1;
   {
     const Mark second = clock.record(kComputeStream), copy = second;
     EXPECT_NE(event_of(first), event_of(second));

@@ -1,8 +1,11 @@
 #include "tests/measure/cuda/stand_in.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
-#include <set>
+#include <functional>
+#include <optional>
+#include <thread>
 #include <utility>
 
 namespace forerun {
@@ -11,8 +14,34 @@ namespace {
 std::mutex g_mutex;
 StandIn g_stand_in;
 std::uintptr_t g_streams = 0, g_comms = 0, g_events = 0;
-std::map<cudaEvent_t, int> g_records;  ///< event to the number of its last record
+struct Record {
+  int number = 0;
+  std::optional<double> time_ms;  ///< when its stream passed it; nullopt: not yet
+};
+std::map<cudaEvent_t, Record> g_records;  ///< the last one of each event
 int g_record = 0;
+struct Stream {
+  double done_ms = 0;  ///< with what it was given
+  bool held = false;   ///< by a function of the host
+  std::vector<std::function<void()>> behind;
+};
+std::map<cudaStream_t, Stream> g_streams_by_name;
+thread_local cudaError_t t_last_error = cudaSuccess;
+
+/// Work for a stream: now, or when the host lets it go on.
+void give(cudaStream_t stream, std::function<void(Stream&)> work) {
+  Stream& to = g_streams_by_name[stream];
+  if (to.held) {
+    to.behind.emplace_back([&to, work = std::move(work)] { work(to); });
+  } else {
+    work(to);
+  }
+}
+
+/// Takes the stream this long, from when the host gave it, or later.
+void pass(cudaStream_t stream, double ms) {
+  give(stream, [ms](Stream& s) { s.done_ms = std::max(s.done_ms, g_stand_in.host_ms) + ms; });
+}
 
 std::string of(cudaStream_t stream) {
   return stream == kComputeStream
@@ -22,7 +51,7 @@ std::string of(cudaStream_t stream) {
 std::string of(ncclComm_t comm) {
   return "comm " + std::to_string(reinterpret_cast<std::uintptr_t>(comm));
 }
-std::string of(cudaEvent_t event) { return "event " + std::to_string(g_records[event]); }
+std::string of(cudaEvent_t event) { return "event " + std::to_string(g_records[event].number); }
 
 template <class... Words>
 void note(const Words&... words) {
@@ -35,6 +64,8 @@ ncclResult_t collective(const char* name, const void* from, const void* to, size
                         const std::string& how, ncclComm_t comm, cudaStream_t stream) {
   const auto offset = static_cast<const float*>(to) - static_cast<const float*>(from);
   note(name, std::to_string(count), how, "shift " + std::to_string(offset), of(comm), of(stream));
+  g_stand_in.host_ms += g_stand_in.launch_ms;
+  pass(stream, 1);
   return ncclSuccess;
 }
 
@@ -98,23 +129,46 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
 cudaError_t cudaEventDestroy(cudaEvent_t) { return cudaSuccess; }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   const LockedStandIn here;
-  g_records[event] = ++g_record;
+  const int number = ++g_record;
+  g_records[event] = {number, std::nullopt};
   note(of(stream), "records", of(event));
+  pass(stream, 0);
+  give(stream, [event, number](const Stream& s) {
+    if (g_records[event].number == number) g_records[event].time_ms = s.done_ms;
+  });
   return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   const LockedStandIn here;
   note("host waits for", of(event));
+  here->host_ms = std::max(here->host_ms, g_records[event].time_ms.value_or(0));
   return cudaSuccess;
 }
-cudaError_t cudaEventQuery(cudaEvent_t) {
+cudaError_t cudaEventQuery(cudaEvent_t event) {
   const LockedStandIn here;
-  return here->stuck ? cudaErrorNotReady : cudaSuccess;
+  if (here->stuck || !g_records[event].time_ms) return t_last_error = cudaErrorNotReady;
+  here->host_ms = std::max(here->host_ms, *g_records[event].time_ms);
+  return cudaSuccess;
 }
 cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t start, cudaEvent_t end) {
   const LockedStandIn here;
-  if (here->stuck) return cudaErrorNotReady;
-  *ms = static_cast<float>(g_records[end] - g_records[start]);  // 1 ms from record to record
+  if (here->stuck || !g_records[end].time_ms) return t_last_error = cudaErrorNotReady;
+  *ms = static_cast<float>(*g_records[end].time_ms - g_records[start].time_ms.value());
+  return cudaSuccess;
+}
+cudaError_t cudaGetLastError() { return std::exchange(t_last_error, cudaSuccess); }
+cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void* data) {
+  const LockedStandIn here;
+  note("host holds", of(stream));
+  g_streams_by_name[stream].held = true;
+  std::thread([stream, function, data] {
+    function(data);
+    const LockedStandIn again;
+    note("host lets", of(stream), "go on");
+    Stream& held = g_streams_by_name[stream];
+    held.held = false;
+    for (const auto& work : std::exchange(held.behind, {})) work();
+  }).detach();
   return cudaSuccess;
 }
 cudaError_t cudaMalloc(void** data, size_t bytes) {

@@ -15,11 +15,17 @@ namespace forerun {
 /// Streams and communicators are small numbers, named in the log as they were made: `stream 1` is
 /// the clock's, `stream 2` the communicator's; the caller's is kComputeStream. Events have the
 /// number of their record.
+///
+/// Time is played: a stream begins with what it is given when the host gives it, or when it is done
+/// with what came before; a collective takes it a millisecond. The host's time passes where it
+/// waits, and by what a launch takes it.
 struct StandIn {
   std::vector<std::string> log;
   int nccl_version = NCCL_VERSION_CODE;
   bool stuck = false;  ///< nothing that was given to the device ends
   ncclResult_t asynchronous = ncclSuccess;
+  double host_ms = 0;
+  double launch_ms = 0;
 
   /// Of the log, without the clock's anchor and what the watcher asks.
   std::vector<std::string> take_log();
