@@ -314,6 +314,9 @@ void introduce(const Job& job) {
   std::ifstream maps("/proc/self/maps");
   const LoadedBlas blas = find_blas({std::istreambuf_iterator<char>(maps), {}});
   if (!blas.warning.empty()) std::cerr << "measure: warning: " << blas.warning << "\n";
+  if (machine.device != "cpu" && !local_gpus().unknown.empty()) {
+    std::cerr << "measure: warning: not known: " << local_gpus().unknown << "\n";
+  }
   if (machine.label.starts_with(kSharedGpuLabel)) {
     std::cerr << "measure: ranks share a GPU: times are labelled \"" << machine.label
               << "\" and predict nothing\n";

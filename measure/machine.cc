@@ -230,7 +230,11 @@ Machine describe_machine(Communicator& world, const RankMap& map, const MachineI
                        {"mpi", inputs.mpi},
                        {"blas", blas.name + (blas.path.empty() ? "" : " (" + blas.path + ")")},
                        {"compute", inputs.compute_settings}};
-  if (inputs.device == "cuda") machine.libraries["driver"] = local_gpus().driver;
+  if (inputs.device == "cuda") {
+    machine.libraries["driver"] = local_gpus().driver;
+    const std::string& unknown = local_gpus().unknown;
+    if (!unknown.empty()) machine.libraries["nvml"] = "not known: " + unknown;
+  }
   return machine;
 }
 

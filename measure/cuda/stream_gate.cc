@@ -26,7 +26,7 @@ struct StreamGate::Latch {
 StreamGate::StreamGate(cudaStream_t stream) : latch_(std::make_shared<Latch>()) {
   auto shared = std::make_unique<std::shared_ptr<Latch>>(latch_);
   CUDA_CHECK(cudaLaunchHostFunc(stream, Latch::wait, shared.get()));
-  shared.release();  // NOLINT(bugprone-unused-return-value): wait() has it now
+  shared.release();  // wait() has it now
 }
 
 StreamGate::~StreamGate() {

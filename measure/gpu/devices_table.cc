@@ -24,7 +24,7 @@ std::map<std::string, GpuState> read_states() {
   const NvmlOpening opening = Nvml::open();
   if (opening.nvml == nullptr) return states;
   for (int i = 0; i < opening.nvml->count(); ++i) {
-    GpuState& state = states[opening.nvml->describe(i).pci];
+    GpuState& state = states[opening.nvml->pci(i)];
     state.reading = opening.nvml->read(i);
     state.persistent = opening.nvml->persistent(i);
     for (const GpuProcess& process : opening.nvml->processes(i)) {
@@ -81,7 +81,8 @@ void print_gpus(std::ostream& out, const GpuInventory& inventory) {
     if (!slowed.empty()) out << "     slowed by " << joined(slowed, "") << "\n";
     if (!state.processes.empty()) out << "     used by " << joined(state.processes, "") << "\n";
     if (gpu.mig) out << "     cut into instances (MIG)\n";
-    if (!state.persistent) out << "     persistence mode is off: programs start slowly\n";
+    if (found != states.end() && !state.persistent)
+      out << "     persistence mode is off: programs start slowly\n";
   }
 }
 
@@ -122,6 +123,7 @@ Json devices_json(const Topology& topology, const GpuInventory& inventory, bool 
   }
   if (!inventory.driver.empty()) out["driver"] = inventory.driver;
   if (!inventory.problem.empty()) out["no_gpu"] = inventory.problem;
+  if (!inventory.unknown.empty()) out["not_known"] = inventory.unknown;
   out["nics"] = Json::array();
   for (const Nic& nic : inventory.nics) out["nics"].push_back(to_json(nic));
   return out;
@@ -145,6 +147,7 @@ void print_devices(std::ostream& out, const Topology& topology, const GpuInvento
     out << "GPUs: " << inventory.gpus.size() << ", driver " << inventory.driver << "\n";
     print_gpus(out, inventory);
     print_matrix(out, inventory);
+    if (!inventory.unknown.empty()) out << "not known: " << inventory.unknown << "\n";
     const std::string unused = unused_gpus(built_with_cuda, inventory);
     if (!unused.empty()) out << "\n" << unused << "\n";
   }

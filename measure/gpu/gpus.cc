@@ -1,9 +1,6 @@
 #include "measure/gpu/gpus.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cstdlib>
-#include <sstream>
 
 #include "measure/gpu/links.h"
 #include "model/error.h"
@@ -11,63 +8,56 @@
 namespace forerun {
 namespace {
 
-/// CUDA counts the fastest first unless CUDA_DEVICE_ORDER says PCI_BUS_ID; among equal GPUs both
-/// are the order of the addresses, which is NVML's.
 GpuInventory ask_driver() {
-  GpuInventory inventory;
   const PciTree tree;
-  inventory.nics = tree.nics();
-  const NvmlOpening opening = Nvml::open();
-  inventory.problem = opening.problem;
-  if (opening.nvml == nullptr) return inventory;
-  const Nvml& nvml = *opening.nvml;
-  inventory.driver = nvml.driver_version() + ", CUDA " + nvml.cuda_version();
-  std::vector<Gpu> all;
-  for (int i = 0; i < nvml.count(); ++i) all.push_back(nvml.describe(i));
-  place_gpus(all, nvml, tree, inventory.nics);
-  const std::vector<int> visible = visible_devices(all, std::getenv("CUDA_VISIBLE_DEVICES"));
-  for (const int i : visible) {
-    Gpu gpu = all[i];
-    gpu.links.clear();
-    for (const int j : visible) gpu.links.push_back(all[i].links[j]);
-    inventory.gpus.push_back(std::move(gpu));
-  }
-  if (visible.empty()) inventory.problem = "CUDA_VISIBLE_DEVICES leaves none";
-  return inventory;
+  return find_gpus(list_cuda_devices(), Nvml::open(), tree, tree.nics());
 }
 
-/// In what CUDA_VISIBLE_DEVICES says.
-int find_device(const std::vector<Gpu>& gpus, const std::string& word) {
-  int index = -1;
-  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), index);
-  if (error == std::errc() && end == word.data() + word.size()) {
-    return index < static_cast<int>(gpus.size()) ? index : -1;
-  }
-  for (size_t i = 0; i < gpus.size(); ++i) {
-    if (word.starts_with("GPU-") && gpus[i].uuid.starts_with(word)) return static_cast<int>(i);
-    const bool has = std::ranges::find(gpus[i].instances, word) != gpus[i].instances.end();
-    // Drivers before 470 wrote `MIG-` + the GPU's UUID + `/1/0`.
-    if (has || word.starts_with("MIG-" + gpus[i].uuid)) return static_cast<int>(i);
-  }
-  return -1;
+/// What only NVML knows.
+void add_facts(Gpu& gpu, const Gpu& facts) {
+  gpu.sm_clock_max_hz = facts.sm_clock_max_hz;
+  gpu.power_limit_w = facts.power_limit_w;
+  gpu.cpus = facts.cpus;
+  gpu.mig = facts.mig;
 }
 
-std::vector<int> named_devices(const std::vector<Gpu>& gpus, const char* variable) {
-  std::vector<int> visible;
-  if (variable == nullptr) {
-    for (size_t i = 0; i < gpus.size(); ++i) visible.push_back(static_cast<int>(i));
-    return visible;
-  }
-  std::istringstream words(variable);
-  for (std::string word; std::getline(words, word, ',');) {
-    const int index = find_device(gpus, word);
-    if (index < 0) break;
-    visible.push_back(index);
-  }
-  return visible;
+/// Where the management library has GPUs and CUDA has none.
+std::string hidden_gpus(const Nvml& nvml) {
+  return "; NVML has " + std::to_string(nvml.count()) +
+         ": a container needs NVIDIA_DRIVER_CAPABILITIES=compute,utility, and CUDA_VISIBLE_DEVICES "
+         "may hide some";
 }
 
 }  // namespace
+
+GpuInventory find_gpus(const CudaDevices& cuda, const NvmlOpening& opening, const PciTree& tree,
+                       std::vector<Nic> nics) {
+  GpuInventory inventory{.gpus = cuda.gpus, .nics = std::move(nics), .problem = cuda.problem};
+  const Nvml* nvml = opening.nvml.get();
+  if (inventory.gpus.empty()) {
+    if (nvml != nullptr) inventory.problem += hidden_gpus(*nvml);
+    return inventory;
+  }
+  inventory.driver =
+      (nvml == nullptr ? "" : nvml->driver_version() + ", ") + "CUDA " + cuda.version;
+  std::string missing = nvml == nullptr ? opening.problem : "";
+  for (Gpu& gpu : inventory.gpus) {
+    const int there = nvml == nullptr ? -1 : nvml->find(gpu.pci);
+    if (there >= 0) {
+      add_facts(gpu, nvml->describe(there));
+    } else if (nvml != nullptr) {
+      missing = "it does not have the GPU at " + gpu.pci;
+    }
+  }
+  place_gpus(inventory.gpus, nvml, tree, inventory.nics);
+  if (!missing.empty()) {
+    inventory.unknown =
+        "clocks, throttling, temperature, power, energy, NVLinks and other programs on the GPU, "
+        "which NVML tells: " +
+        missing;
+  }
+  return inventory;
+}
 
 const GpuInventory& local_gpus() {
   static const GpuInventory inventory = ask_driver();
@@ -75,13 +65,6 @@ const GpuInventory& local_gpus() {
 }
 
 int visible_gpus() { return static_cast<int>(local_gpus().gpus.size()); }
-
-std::vector<int> visible_devices(const std::vector<Gpu>& gpus, const char* variable) {
-  std::vector<int> visible = named_devices(gpus, variable);
-  const auto cut = std::ranges::find_if(visible, [&](int i) { return gpus[i].mig; });
-  if (cut != visible.end()) visible = {*cut};
-  return visible;
-}
 
 std::string resolve_device(const std::string& asked, bool built_with_cuda,
                            const std::function<const GpuInventory&()>& inventory) {

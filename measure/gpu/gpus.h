@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "measure/gpu/cuda_driver.h"
+#include "measure/gpu/links.h"
 #include "measure/gpu/nvml.h"
 #include "model/io/gpu.h"
 
@@ -15,19 +17,17 @@ struct GpuInventory {
   std::vector<Nic> nics;  ///< of the host
   std::string driver;     ///< `580.65.06, CUDA 13.0`; empty without one
   std::string problem;    ///< why there is none: `driver not found (...)`; else empty
+  std::string unknown;    ///< facts that are missing, and why; empty: none is
 };
+
+/// CUDA says which there are; NVML, where it is there, and hwloc add what they know of those.
+GpuInventory find_gpus(const CudaDevices& cuda, const NvmlOpening& opening, const PciTree& tree,
+                       std::vector<Nic> nics);
 
 /// Asks the driver once per process.
 const GpuInventory& local_gpus();
 /// How many there are to use.
 int visible_gpus();
-
-/// What CUDA_VISIBLE_DEVICES leaves of the host's GPUs: numbers, or UUIDs as far as they are
-/// written, up to the first that does not exist; all where the variable is not set (`nullptr`). Of
-/// GPUs cut into instances CUDA takes one instance, and then nothing else.
-/// Source: CUDA C++ Programming Guide, CUDA environment variables; NVIDIA Multi-Instance GPU User
-/// Guide, Device Enumeration.
-std::vector<int> visible_devices(const std::vector<Gpu>& gpus, const char* variable);
 
 /// `cpu` or `cuda`: what was asked, else what build and machine have. Throws UsageError where
 /// `asked` is unknown or not in this build, Error where a GPU is needed and there is none: CPUs are

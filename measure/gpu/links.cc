@@ -152,35 +152,59 @@ int link_distance(const std::string& link) {
   return static_cast<int>(std::ranges::find(kNearestFirst, link) - kNearestFirst.begin());
 }
 
-void place_gpus(std::vector<Gpu>& gpus, const Nvml& nvml, const PciTree& tree,
+namespace {
+
+/// What NVML has of some GPUs.
+struct NvLinks {
+  std::vector<int> at;  ///< where; -1: it does not have it
+  std::vector<std::vector<NvLink>> of;
+};
+
+NvLinks nvlinks_of(const std::vector<Gpu>& gpus, const Nvml* nvml) {
+  NvLinks links;
+  for (const Gpu& gpu : gpus) {
+    links.at.push_back(nvml == nullptr ? -1 : nvml->find(gpu.pci));
+    links.of.push_back(links.at.back() < 0 ? std::vector<NvLink>{}
+                                           : nvml->nvlinks(links.at.back()));
+  }
+  return links;
+}
+
+const Nic* nearest_nic(const Gpu& gpu, const PciTree& tree, const std::vector<Nic>& nics) {
+  const Nic* nearest = nullptr;
+  if (!tree.knows(gpu.pci)) return nearest;
+  const auto worth = [&](const Nic& n) {
+    return std::pair(link_distance(tree.link(gpu.pci, n.pci)), -n.rate_Bps.value_or(0));
+  };
+  for (const Nic& nic : nics) {
+    if (nic.pci.empty()) continue;
+    if (nearest == nullptr || worth(nic) < worth(*nearest)) nearest = &nic;
+  }
+  return nearest;
+}
+
+}  // namespace
+
+void place_gpus(std::vector<Gpu>& gpus, const Nvml* nvml, const PciTree& tree,
                 const std::vector<Nic>& nics) {
-  std::vector<std::vector<NvLink>> nvlinks;
-  for (int i = 0; i < nvml.count(); ++i) nvlinks.push_back(nvml.nvlinks(i));
+  const NvLinks nvlinks = nvlinks_of(gpus, nvml);
+  const auto pcie = [&](size_t i, size_t j) {
+    const int one = nvlinks.at[i], other = nvlinks.at[j];
+    const auto level = one < 0 || other < 0 ? std::nullopt : nvml->common_ancestor(one, other);
+    return level ? pci_level_name(*level) : tree.link(gpus[i].pci, gpus[j].pci);
+  };
   for (size_t i = 0; i < gpus.size(); ++i) {
     Gpu& gpu = gpus[i];
     gpu.numa_node = tree.numa_node(gpu.pci);
     gpu.links.clear();
     for (size_t j = 0; j < gpus.size(); ++j) {
-      std::string link = i == j ? "X" : nvlink_name(gpu, nvlinks[i], gpus[j], nvlinks[j]);
-      if (link.empty()) {
-        const auto level = nvml.common_ancestor(static_cast<int>(i), static_cast<int>(j));
-        link = level ? pci_level_name(*level) : tree.link(gpu.pci, gpus[j].pci);
-      }
-      gpu.links.push_back(link);
+      std::string link = i == j ? "X" : nvlink_name(gpu, nvlinks.of[i], gpus[j], nvlinks.of[j]);
+      gpu.links.push_back(link.empty() ? pcie(i, j) : link);
     }
-    const Nic* nearest = nullptr;
-    for (const Nic& nic : nics) {
-      const auto worth = [&](const Nic& n) {
-        return std::pair(link_distance(tree.link(gpu.pci, n.pci)), -n.rate_Bps.value_or(0));
-      };
-      if (!nic.pci.empty() && tree.knows(gpu.pci) &&
-          (nearest == nullptr || worth(nic) < worth(*nearest))) {
-        nearest = &nic;
-      }
-    }
-    if (nearest == nullptr) continue;
-    gpu.nic = nearest->name;
-    gpu.nic_link = tree.link(gpu.pci, nearest->pci);
+    const Nic* nic = nearest_nic(gpu, tree, nics);
+    if (nic == nullptr) continue;
+    gpu.nic = nic->name;
+    gpu.nic_link = tree.link(gpu.pci, nic->pci);
   }
 }
 

@@ -44,8 +44,8 @@ std::string nvlink_name(const Gpu& one, const std::vector<NvLink>& links_of_one,
                         const std::vector<NvLink>& links_of_other);
 
 /// Gives each its NUMA node, its nearest NIC (of equally near ones the fastest), and its links to
-/// all. `nvml` has the GPUs in the same order.
-void place_gpus(std::vector<Gpu>& gpus, const Nvml& nvml, const PciTree& tree,
+/// all; without `nvml` (nullptr), or where it does not have a GPU, those of PCIe.
+void place_gpus(std::vector<Gpu>& gpus, const Nvml* nvml, const PciTree& tree,
                 const std::vector<Nic>& nics);
 
 /// The nearest of some links, in the words of Gpu, comes first; unknown ones last.

@@ -155,7 +155,7 @@ std::string Nvml::find_devices() {
 
 NvmlOpening Nvml::open(const std::string& library) {
   void* handle = ::dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (handle == nullptr) return {nullptr, std::string("driver not found (") + ::dlerror() + ")"};
+  if (handle == nullptr) return {nullptr, std::string("not found (") + ::dlerror() + ")"};
   NvmlOpening opening{std::unique_ptr<Nvml>(new Nvml(handle)), ""};
   opening.problem = opening.nvml->find_devices();
   if (!opening.problem.empty()) opening.nvml.reset();
@@ -173,10 +173,20 @@ std::string Nvml::driver_version() const {
   return call({"nvmlSystemGetDriverVersion"}, &buffer[0], size) == kSuccess ? buffer : "unknown";
 }
 
-std::string Nvml::cuda_version() const {
-  int version = 0;  // 1000 x major + 10 x minor
-  if (call({"nvmlSystemGetCudaDriverVersion_v2"}, &version) != kSuccess) return "unknown";
-  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+std::string Nvml::pci(int gpu) const {
+  PciInfo info{};
+  if (call({"nvmlDeviceGetPciInfo_v3", "nvmlDeviceGetPciInfo_v2"}, devices_[gpu], &info) !=
+      kSuccess) {
+    return "";
+  }
+  return normalized_pci(info.bus_id[0] != '\0' ? info.bus_id : info.bus_id_legacy);
+}
+
+int Nvml::find(const std::string& pci_address) const {
+  for (int i = 0; i < count(); ++i) {
+    if (pci(i) == normalized_pci(pci_address)) return i;
+  }
+  return -1;
 }
 
 Gpu Nvml::describe(int gpu) const {
@@ -184,10 +194,7 @@ Gpu Nvml::describe(int gpu) const {
   Gpu facts;
   facts.name = text("nvmlDeviceGetName", device);
   facts.uuid = text("nvmlDeviceGetUUID", device);
-  PciInfo pci{};
-  if (call({"nvmlDeviceGetPciInfo_v3", "nvmlDeviceGetPciInfo_v2"}, device, &pci) == kSuccess) {
-    facts.pci = normalized_pci(pci.bus_id[0] != '\0' ? pci.bus_id : pci.bus_id_legacy);
-  }
+  facts.pci = pci(gpu);
   int major = 0, minor = 0;
   if (call({"nvmlDeviceGetCudaComputeCapability"}, device, &major, &minor) == kSuccess) {
     facts.compute_capability = std::to_string(major) + "." + std::to_string(minor);
@@ -203,28 +210,12 @@ Gpu Nvml::describe(int gpu) const {
   facts.power_limit_w = number<unsigned>("nvmlDeviceGetEnforcedPowerLimit", gpu, kMilli);
   unsigned mig = 0, pending = 0;
   facts.mig = call({"nvmlDeviceGetMigMode"}, device, &mig, &pending) == kSuccess && mig == 1;
-  if (facts.mig) facts.instances = instances(gpu);
   std::vector<unsigned long> cpus(64);  // of 64 CPUs each
   const auto words = static_cast<unsigned>(cpus.size());
   if (call({"nvmlDeviceGetCpuAffinity"}, device, words, cpus.data()) == kSuccess) {
     facts.cpus = cpu_list(cpus);
   }
   return facts;
-}
-
-std::vector<std::string> Nvml::instances(int gpu) const {
-  std::vector<std::string> uuids;
-  unsigned most = 0;
-  call({"nvmlDeviceGetMaxMigDeviceCount"}, devices_[gpu], &most);
-  for (unsigned i = 0; i < most; ++i) {
-    void* instance = nullptr;  // nvmlDevice_t, too
-    if (call({"nvmlDeviceGetMigDeviceHandleByIndex"}, devices_[gpu], i, &instance) != kSuccess) {
-      continue;  // there may be fewer
-    }
-    const std::string uuid = text("nvmlDeviceGetUUID", instance);
-    if (!uuid.empty()) uuids.push_back(uuid);
-  }
-  return uuids;
 }
 
 bool Nvml::persistent(int gpu) const {

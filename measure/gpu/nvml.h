@@ -48,7 +48,7 @@ class Nvml;
 /// Either.
 struct NvmlOpening {
   std::unique_ptr<Nvml> nvml;
-  std::string problem;  ///< `driver not found (libnvidia-ml.so.1: ...)`
+  std::string problem;  ///< `not found (libnvidia-ml.so.1: ...)`
 };
 
 class Nvml {
@@ -60,10 +60,12 @@ class Nvml {
   Nvml& operator=(const Nvml&) = delete;
 
   std::string driver_version() const;
-  std::string cuda_version() const;  ///< that the driver knows: `13.0`
 
   /// GPUs in the order of the library, which is that of PCI addresses.
   int count() const { return static_cast<int>(devices_.size()); }
+  std::string pci(int gpu) const;
+  /// The GPU at a PCI address; -1: not here.
+  int find(const std::string& pci_address) const;
   /// Without what is known of the host's PCIe only: numa_node, nic, links.
   Gpu describe(int gpu) const;
   bool persistent(int gpu) const;  ///< the driver stays loaded between programs
@@ -83,7 +85,6 @@ class Nvml {
   template <class Number>
   std::optional<double> number(const char* name, int gpu, double unit) const;
   std::string text(const char* name, void* device) const;
-  std::vector<std::string> instances(int gpu) const;
   std::string error_text(int code) const;
   std::string find_devices();
 

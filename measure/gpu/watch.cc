@@ -7,9 +7,7 @@ namespace forerun {
 GpuWatch::GpuWatch(const std::string& pci, const std::string& library) {
   if (pci.empty()) return;
   nvml_ = Nvml::open(library).nvml;
-  for (int i = 0; nvml_ != nullptr && i < nvml_->count(); ++i) {
-    if (nvml_->describe(i).pci == normalized_pci(pci)) gpu_ = i;
-  }
+  if (nvml_ != nullptr) gpu_ = nvml_->find(pci);
 }
 
 void GpuWatch::start(double now_s) {

@@ -18,12 +18,11 @@ struct Gpu {
   std::string compute_capability;  ///< `9.0`
   double memory_bytes = 0;
   std::optional<double> sm_clock_max_hz, power_limit_w;
-  int numa_node = -1;                  ///< -1: unknown
-  std::string cpus;                    ///< near it: `0-15,32-47`
-  bool mig = false;                    ///< cut into instances
-  std::vector<std::string> instances;  ///< their UUIDs; in no file
-  std::string nic, nic_link;           ///< the nearest
-  std::vector<std::string> links;      ///< to each GPU of the host, in their order
+  int numa_node = -1;              ///< -1: unknown
+  std::string cpus;                ///< near it: `0-15,32-47`
+  bool mig = false;                ///< cut into instances: this is one of them
+  std::string nic, nic_link;       ///< the nearest
+  std::vector<std::string> links;  ///< to each GPU of the host, in their order
 };
 
 /// A network adapter of a host.

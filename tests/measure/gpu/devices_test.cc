@@ -17,11 +17,13 @@ std::string stand_in_folder() {
 /// Where there is a real driver, it is hidden by one that does not start.
 TEST(Devices, SaysThatThereIsNoGpuAndListsTheCores) {
   const Setting path("LD_LIBRARY_PATH", stand_in_folder().c_str());
-  const Setting failing("STAND_IN_INIT", "9");
+  const Setting failing("STAND_IN_CUDA", "999"), unmanaged("STAND_IN_INIT", "9");
   const Finished done = run_measure({"--devices"});
   EXPECT_EQ(done.exit_code, 0) << done.err;
   EXPECT_TRUE(done.out.starts_with("CPUs: ")) << done.out;
-  EXPECT_TRUE(holds(done.out, "\nno GPU: driver not loaded (NVML error 9, Driver Not Loaded)\n"))
+  EXPECT_TRUE(holds(done.out,
+                    "\nno GPU: the driver does not start (CUDA error 999, an error of the "
+                    "stand-in)\n"))
       << done.out;
   EXPECT_EQ(run_measure({"--devices", "--device", "cuda"}).exit_code, 1);
 }
@@ -38,6 +40,15 @@ TEST(Devices, ShowsGpusAndWhatLinksThem) {
   ASSERT_EQ(document.at("gpus").size(), 3);
   EXPECT_EQ(document.at("gpus")[0].at("pci"), "0000:9c:00.0");
   EXPECT_EQ(document.at("gpus")[2].at("links"), (Json{"SYS", "SYS", "X"}));
+}
+
+TEST(Devices, NamesWhatIsNotKnownWithoutTheManagementLibrary) {
+  const Setting path("LD_LIBRARY_PATH", stand_in_folder().c_str());
+  const Setting unmanaged("STAND_IN_INIT", "9");
+  const Finished done = run_measure({"--devices"});
+  EXPECT_TRUE(holds(done.out, "GPUs: 4, driver CUDA 12.8\n")) << done.out;
+  EXPECT_TRUE(holds(done.out, "not known: clocks, ")) << done.out;
+  EXPECT_TRUE(holds(done.out, "driver not loaded (NVML error 9, Driver Not Loaded)\n"));
 }
 
 TEST(Devices, AnUnknownDeviceIsAUsageError) {

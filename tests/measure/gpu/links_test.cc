@@ -60,7 +60,7 @@ TEST(PlaceGpus, MatrixAndNearestNic) {
   std::vector<Gpu> gpus;
   for (int i = 0; i < 4; ++i) gpus.push_back(nvml->describe(i));
   const PciTree tree(kXml);
-  place_gpus(gpus, *nvml, tree, tree.nics("/nonexistent"));
+  place_gpus(gpus, nvml.get(), tree, tree.nics("/nonexistent"));
   EXPECT_EQ(gpus[0].links, (std::vector<std::string>{"X", "NV2", "SYS", "SYS"}));
   EXPECT_EQ(gpus[3].links, (std::vector<std::string>{"SYS", "SYS", "NV3", "X"}));
   EXPECT_EQ(gpus[0].nic, "mlx5_0");

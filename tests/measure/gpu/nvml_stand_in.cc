@@ -4,7 +4,7 @@
 //   STAND_IN_GPUS   how many GPUs there are (4)
 //   STAND_IN_BUSY   processes on GPU 1 (0)
 //   STAND_IN_DENIED how many GPUs, from the first on, are another job's (0)
-//   STAND_IN_MIG    GPU 3 is cut into two instances (0)
+//   STAND_IN_MIG    GPU 3 is cut into instances (0)
 // It leaves out what a driver of 2021 lacks: nvmlDeviceGetCurrentClocksEventReasons, and the third
 // version of the list of processes.
 #include <unistd.h>
@@ -16,7 +16,7 @@
 namespace {
 
 constexpr int kSuccess = 0, kInvalidArgument = 2, kNotSupported = 3, kNoPermission = 4,
-              kNotFound = 6, kInsufficientSize = 7;
+              kInsufficientSize = 7;
 constexpr int kBus[] = {0x1b, 0x1d, 0x9a, 0x9c};
 
 int setting(const char* name, int usual) {
@@ -55,10 +55,6 @@ int nvmlInit_v2() { return setting("STAND_IN_INIT", kSuccess); }
 int nvmlShutdown() { return kSuccess; }
 const char* nvmlErrorString(int code) { return code == 9 ? "Driver Not Loaded" : "Other Error"; }
 int nvmlSystemGetDriverVersion(char* text, unsigned size) { return put(text, size, "570.1"); }
-int nvmlSystemGetCudaDriverVersion_v2(int* version) {
-  *version = 12080;
-  return kSuccess;
-}
 int nvmlSystemGetProcessName(unsigned pid, char* name, unsigned size) {
   return put(name, size, pid == 4711 ? "/usr/bin/python3" : "/usr/bin/other");
 }
@@ -75,8 +71,7 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned index, void** device) {
 int nvmlDeviceGetName(void*, char* name, unsigned size) { return put(name, size, "Stand-in GPU"); }
 int nvmlDeviceGetUUID(void* device, char* uuid, unsigned size) {
   char text[] = "GPU-0000";
-  if (index_of(device) >= 30) std::memcpy(text, "MIG-", 4);
-  text[4] = static_cast<char>('a' + index_of(device) % 30);
+  text[4] = static_cast<char>('a' + index_of(device));
   return put(uuid, size, text);
 }
 int nvmlDeviceGetPciInfo_v3(void* device, PciInfo* info) {
@@ -125,15 +120,6 @@ int nvmlDeviceGetCurrentClocksThrottleReasons(void*, unsigned long long* reasons
 int nvmlDeviceGetMigMode(void* device, unsigned* on, unsigned*) {
   if (index_of(device) != 3) return kNotSupported;
   *on = static_cast<unsigned>(setting("STAND_IN_MIG", 0));
-  return kSuccess;
-}
-int nvmlDeviceGetMaxMigDeviceCount(void*, unsigned* count) {
-  *count = 7;
-  return kSuccess;
-}
-int nvmlDeviceGetMigDeviceHandleByIndex(void* device, unsigned index, void** instance) {
-  if (index > 1) return kNotFound;
-  *instance = reinterpret_cast<void*>(static_cast<size_t>(10 * index_of(device)) + index + 1);
   return kSuccess;
 }
 int nvmlDeviceGetPersistenceMode(void*, int* on) {
