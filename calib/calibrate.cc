@@ -9,6 +9,7 @@
 #include "calib/fit.h"
 #include "calib/held_out.h"
 #include "calib/inside_training.h"
+#include "calib/interval_scale.h"
 #include "calib/predictor.h"
 #include "model/error.h"
 
@@ -261,6 +262,20 @@ std::string better_method(const WorkloadCheck& inside) {
   return best;
 }
 
+/// By how much more or less than they claimed the second fit's intervals of a network missed.
+double scale_of_misses(const Calibration& calibration, int network,
+                       const std::map<std::string, WorkloadCheck>& inside) {
+  constexpr int kEnough = 3;       // points left out, to say anything
+  constexpr size_t kBelieved = 2;  // the scale left out is nearer than those that are asked about
+  std::vector<double> misses;
+  for (const WorkloadCalibration& w : calibration.workloads) {
+    const auto found = inside.find(w.name);
+    if (w.network != network || found == inside.end()) continue;
+    if (found->second.model.points >= kEnough) misses.push_back(found->second.model.miss_90);
+  }
+  return interval_scale(misses, kBelieved);
+}
+
 Calibration calibrate(const std::vector<Observation>& rows, const Profile* profile,
                       const std::string& source, const Ingredients& ingredients) {
   const auto start = std::chrono::steady_clock::now();
@@ -283,6 +298,9 @@ Calibration calibrate(const std::vector<Observation>& rows, const Profile* profi
     w.held_out = found->second.model;
     w.naive = found->second.naive;
   }
+  for (size_t n = 0; ingredients.misses && n < calibration.networks.size(); ++n)
+    calibration.networks[n].interval_scale =
+        scale_of_misses(calibration, static_cast<int>(n), inside);
   calibration.held_out_by = inner.description;
   if (has_test) {
     for (WorkloadCalibration& w : calibration.workloads) {

@@ -23,8 +23,10 @@ double doublings_beyond(const Configuration& at, int measured_max_gpus) {
 }
 
 ConditionedWorkload::ConditionedWorkload(ConditionedSeries given, int measured_max_gpus,
-                                         double lone_scale)
-    : given_(std::move(given)), measured_max_gpus_(measured_max_gpus), lone_scale_(lone_scale) {}
+                                         double interval_scale)
+    : given_(std::move(given)),
+      measured_max_gpus_(measured_max_gpus),
+      interval_scale_(interval_scale) {}
 
 void ConditionedWorkload::predict(const std::vector<Configuration>& at, std::vector<LogNormal>& out,
                                   std::vector<StepTime<>>* parts) const {
@@ -64,7 +66,7 @@ void ConditionedWorkload::predict_chunk(const Configuration* at, Eigen::Index co
   for (Eigen::Index i = 0; i < count; ++i) {
     const double left =
         unexplained.col(i).dot(network_variance.col(i)) - cross.col(i).squaredNorm();
-    const double scale = at[i].world_size() > 1 ? lone_scale_ : 1;
+    const double scale = at[i].world_size() > 1 ? interval_scale_ : 1;
     out[i].variance = std::max(out[i].variance + left, 1e-12) * scale * scale;
   }
 }

@@ -18,8 +18,8 @@ double doublings_beyond(const Configuration& at, int measured_max_gpus);
 
 class ConditionedWorkload {
  public:
-  /// `lone_scale`: of standard deviations on several ranks.
-  ConditionedWorkload(ConditionedSeries given, int measured_max_gpus, double lone_scale = 1);
+  /// `interval_scale`: of standard deviations on several ranks.
+  ConditionedWorkload(ConditionedSeries given, int measured_max_gpus, double interval_scale = 1);
 
   /// Fills means, variances (of the mean of about 16 steps) and, unless null, the formula's parts
   /// for `at` in order. Cost: one triangular solve with the rows for each.
@@ -31,7 +31,7 @@ class ConditionedWorkload {
 
   ConditionedSeries given_;
   int measured_max_gpus_ = 1;
-  double lone_scale_ = 1;
+  double interval_scale_ = 1;
 };
 
 }  // namespace forerun

@@ -186,6 +186,9 @@ ClusterFit fit_cluster(const Evidence& evidence, TwoNodeHypothesis hypothesis,
   for (int round = 0; round < kRounds; ++round) {
     std::vector<Series> series = all_series(evidence, fit);
     fit.process = fit_process(series, fit.priors.network, fit.process, ingredients);
+    if (ingredients.amplitudes && round + 1 == kRounds) {
+      fit.process = with_uncertain_amplitudes(fit.process, series, fit.priors.network, ingredients);
+    }
     std::vector<SolvedSeries> solved = solve_all(series, fit.process);
     if (ingredients.outliers && round + 1 < kRounds) {
       fit.network = network_posterior(solved, series, fit.priors.network);

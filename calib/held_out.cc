@@ -39,12 +39,20 @@ double interval_score(const Comparison& c) {
   return high - low + 20 * (std::max(0.0, low - seen) + std::max(0.0, seen - high));
 }
 
+/// The miss over the half of the interval on its side, in log.
+double miss_over_claim(const Comparison& c) {
+  constexpr double kLeastClaim = 1e-3;  // of a point at the edge of its interval
+  const double edge = c.observed_s > c.predicted_s ? c.high_s : c.low_s;
+  return std::fabs(std::log(c.observed_s / c.predicted_s)) /
+         std::max(kLeastClaim, std::fabs(std::log(edge / c.predicted_s)));
+}
+
 }  // namespace
 
 HeldOut summarize(const std::vector<Comparison>& comparisons) {
   HeldOut out;
   if (comparisons.empty()) return out;
-  std::vector<double> errors;
+  std::vector<double> errors, misses;
   const auto n = static_cast<double>(comparisons.size());
   for (const Comparison& c : comparisons) {
     errors.push_back(std::fabs(c.predicted_s / c.observed_s - 1));
@@ -53,9 +61,11 @@ HeldOut summarize(const std::vector<Comparison>& comparisons) {
       out.coverage_90 += (c.low_s <= c.observed_s && c.observed_s <= c.high_s ? 1 : 0) / n;
       out.log_width_90 += std::log(c.high_s / c.low_s) / n;
       out.interval_score += interval_score(c) / n;
+      misses.push_back(miss_over_claim(c));
     }
   }
   out.points = static_cast<int>(comparisons.size());
+  if (!misses.empty()) out.miss_90 = quantile(misses, 0.9);
   out.ape_median = median(errors);
   out.ape_p90 = quantile(errors, 0.9);
   out.ape_max = *std::max_element(errors.begin(), errors.end());

@@ -13,19 +13,23 @@ struct Ingredients {
   bool congestion = true;   ///< more nodes, slower links
   bool nic_sharing = true;  ///< ranks of a node share its link
   bool outliers = true;     ///< rows that nothing expects count for less
+  bool amplitudes = true;   ///< what is not known of the process's amplitudes widens intervals
+  bool misses = true;       ///< what the second fit missed widens or narrows intervals
 };
 
 struct Ingredient {
   const char* name;
   bool Ingredients::*member;
 };
-inline constexpr std::array<Ingredient, 6> kIngredients = {{
+inline constexpr std::array<Ingredient, 8> kIngredients = {{
     {"process", &Ingredients::process},
     {"placement", &Ingredients::placement},
     {"two-nodes", &Ingredients::two_nodes},
     {"congestion", &Ingredients::congestion},
     {"nic-sharing", &Ingredients::nic_sharing},
     {"outliers", &Ingredients::outliers},
+    {"amplitudes", &Ingredients::amplitudes},
+    {"misses", &Ingredients::misses},
 }};
 
 }  // namespace forerun

@@ -1,21 +1,17 @@
 #include "calib/lone_workload.h"
 
-#include <algorithm>
 #include <cmath>
 #include <optional>
 
 #include "calib/conditioned_workload.h"
+#include "calib/interval_scale.h"
 #include "model/statistics.h"
 
 namespace forerun {
 namespace {
 
-constexpr double kLeastMiss = 1e-3;     // of a workload that is hit exactly
-constexpr size_t kEnoughWorkloads = 2;  // one alone says little of another
-constexpr size_t kEnoughRows = 8;       // on several ranks, to say anything
-// Beside what the others say: that the interval is right as it is. The network was learnt from them
-// too, so they are predicted a little too well.
-constexpr double kBelievedBefore = 1;
+constexpr size_t kEnoughRows = 8;  // on several ranks, to say anything
+constexpr size_t kBelieved = 1;  // the network was learnt from the others, so they are hit too well
 
 bool alone(const FittedPoint& point) { return point.at.world_size() == 1; }
 
@@ -50,28 +46,15 @@ std::optional<double> miss_from_one_rank(const Calibration& calibration,
 
 }  // namespace
 
-double mixture_scale(const std::vector<double>& sds) {
-  double low = 0, high = kNormal90 * *std::max_element(sds.begin(), sds.end());
-  while (high - low > 1e-6) {
-    const double middle = 0.5 * (low + high);
-    double outside = 0;
-    for (const double sd : sds) outside += std::erfc(middle / (std::sqrt(2.0) * sd));
-    (outside > 0.1 * static_cast<double>(sds.size()) ? low : high) = middle;
-  }
-  return 0.5 * (low + high) / kNormal90;
-}
-
 double lone_interval_scale(const Calibration& calibration, int network, size_t hypothesis) {
   std::vector<double> misses;
   for (const WorkloadCalibration& other : calibration.workloads) {
     if (other.network != network) continue;
     if (const auto miss = miss_from_one_rank(calibration, other, hypothesis)) {
-      misses.push_back(std::max(*miss, kLeastMiss));
+      misses.push_back(*miss);
     }
   }
-  if (misses.size() < kEnoughWorkloads) return 1;
-  misses.push_back(kBelievedBefore);
-  return mixture_scale(misses);
+  return interval_scale(misses, kBelieved);
 }
 
 }  // namespace forerun

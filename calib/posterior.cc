@@ -9,10 +9,10 @@ Series empty_series(size_t rows) {
   const auto n = static_cast<Eigen::Index>(rows);
   Series series;
   series.at.resize(rows);
-  series.excess.resize(n);
+  series.excess = Eigen::VectorXd::Zero(n);
   series.base_noise = Eigen::VectorXd::Zero(n);
-  series.by_network.resize(n, kNetworkParameters);
-  series.by_workload.resize(n, kWorkloadParameters);
+  series.by_network = Eigen::MatrixXd::Zero(n, kNetworkParameters);
+  series.by_workload = Eigen::MatrixXd::Zero(n, kWorkloadParameters);
   return series;
 }
 

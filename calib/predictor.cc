@@ -23,11 +23,11 @@ double mixture_cdf(const std::vector<LogNormal>& parts, const std::vector<double
   return p;
 }
 
-/// The x where the mixture's distribution reaches `p`, by bisection between the parts' own
-/// quantiles.
+/// The x where the mixture's distribution reaches `p` (0.05, 0.5 or 0.95), by bisection between the
+/// parts' own quantiles.
 double mixture_quantile(const std::vector<LogNormal>& parts, const std::vector<double>& weights,
                         double p) {
-  const double z = p < 0.5 ? -kNormal90 : kNormal90;
+  const double z = p == 0.5 ? 0 : p < 0.5 ? -kNormal90 : kNormal90;
   double low = 1e300, high = -1e300;
   for (const LogNormal& part : parts) {
     const double own = part.mean + z * std::sqrt(part.variance);
@@ -42,13 +42,10 @@ double mixture_quantile(const std::vector<LogNormal>& parts, const std::vector<d
 }
 
 /// The fit that lets two nodes differ contains the other, so three nodes and more have told it what
-/// to believe. One and two have not: the mean over both.
+/// to believe. One and two have not: the median over both.
 double point_of(const std::vector<LogNormal>& parts, const std::vector<double>& weights,
                 int measured_max_nodes) {
-  if (measured_max_nodes >= 3) return parts.front().mean;
-  double mean = 0;
-  for (size_t i = 0; i < parts.size(); ++i) mean += weights[i] * parts[i].mean;
-  return mean;
+  return measured_max_nodes >= 3 ? parts.front().mean : mixture_quantile(parts, weights, 0.5);
 }
 
 }  // namespace
@@ -88,7 +85,7 @@ struct Predictor::State {
       const WorkloadCalibration& w = calibration.workloads[index];
       const NetworkCalibration& network = calibration.networks[w.network];
       for (size_t h = 0; h < w.hypotheses.size(); ++h) {
-        const double scale = w.max_gpus == 1 ? lone_scales(w.network)[h] : 1;
+        const double scale = w.max_gpus == 1 ? lone_scales(w.network)[h] : network.interval_scale;
         out.hypotheses.emplace_back(condition(calibration, w, h), network.max_gpus, scale);
       }
       if (w.method != "model") {

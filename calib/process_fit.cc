@@ -2,7 +2,11 @@
 
 #include <ceres/ceres.h>
 
+#include <array>
 #include <cmath>
+#include <vector>
+
+#include "calib/interval_scale.h"
 
 namespace forerun {
 namespace {
@@ -24,6 +28,12 @@ Series thinned(const Series& series) {
     out.by_network.row(i) = series.by_network.row(from);
     out.by_workload.row(i) = series.by_workload.row(from);
   }
+  return out;
+}
+
+std::vector<Series> thinned(const std::vector<Series>& series) {
+  std::vector<Series> out;
+  for (const Series& s : series) out.push_back(thinned(s));
   return out;
 }
 
@@ -95,6 +105,41 @@ class EvidenceCost : public ceres::FirstOrderFunction {
   Ingredients ingredients_;
 };
 
+using HyperMatrix = Eigen::Matrix<double, kHyperParameters, kHyperParameters>;
+
+/// Covariance of the logarithms around their likeliest, from central differences of the gradient. A
+/// direction that the evidence does not bend down in is as wide as a prior, whose sd is at most 1.
+HyperMatrix inverse_curvature(const EvidenceCost& cost,
+                              const std::array<double, kHyperParameters>& at) {
+  constexpr double kStep = 0.05;  // of a logarithm
+  HyperMatrix curvature;
+  double ignored = 0;
+  for (int i = 0; i < kHyperParameters; ++i) {
+    std::array<double, kHyperParameters> above = at, below = at, rising{}, falling{};
+    above[i] += kStep;
+    below[i] -= kStep;
+    cost.Evaluate(above.data(), &ignored, rising.data());
+    cost.Evaluate(below.data(), &ignored, falling.data());
+    for (int j = 0; j < kHyperParameters; ++j)
+      curvature(i, j) = (rising[j] - falling[j]) / (2 * kStep);
+  }
+  const HyperMatrix symmetric = 0.5 * (curvature + curvature.transpose());
+  const Eigen::SelfAdjointEigenSolver<HyperMatrix> axes(symmetric);
+  const auto precision = axes.eigenvalues().cwiseMax(1.0);
+  return axes.eigenvectors() * precision.cwiseInverse().asDiagonal() *
+         axes.eigenvectors().transpose();
+}
+
+/// mixture_scale() of normals whose sd is log-normal around 1 with this sd in log.
+double lognormal_scale(double log_sd) {
+  // The middles of nine parts of a normal that are as probable as each other.
+  constexpr std::array<double, 9> kMiddles = {-1.5932, -0.9674, -0.5895, -0.2822, 0,
+                                              0.2822,  0.5895,  0.9674,  1.5932};
+  std::vector<double> sds;
+  for (const double middle : kMiddles) sds.push_back(std::exp(log_sd * middle));
+  return mixture_scale(sds);
+}
+
 }  // namespace
 
 ResidualProcess default_process(const Ingredients& ingredients) {
@@ -106,10 +151,8 @@ ResidualProcess default_process(const Ingredients& ingredients) {
 
 ResidualProcess fit_process(const std::vector<Series>& series, const NetworkPrior& prior,
                             const ResidualProcess& start, const Ingredients& ingredients) {
-  std::vector<Series> rows;
-  for (const Series& s : series) rows.push_back(thinned(s));
   auto logs = to_logs(start);
-  const ceres::GradientProblem problem(new EvidenceCost(std::move(rows), prior, ingredients));
+  const ceres::GradientProblem problem(new EvidenceCost(thinned(series), prior, ingredients));
   ceres::GradientProblemSolver::Options options;
   options.line_search_direction_type = ceres::LBFGS;
   options.max_num_iterations = 30;
@@ -118,6 +161,21 @@ ResidualProcess fit_process(const std::vector<Series>& series, const NetworkPrio
   ceres::GradientProblemSolver::Summary summary;
   ceres::Solve(options, problem, logs.data(), &summary);
   return summary.IsSolutionUsable() ? from_logs(logs.data()) : start;
+}
+
+ResidualProcess with_uncertain_amplitudes(const ResidualProcess& likeliest,
+                                          const std::vector<Series>& series,
+                                          const NetworkPrior& prior,
+                                          const Ingredients& ingredients) {
+  const EvidenceCost cost(thinned(series), prior, ingredients);
+  const HyperMatrix variance = inverse_curvature(cost, to_logs(likeliest));
+  ResidualProcess process = likeliest;
+  for (const auto amplitude :
+       {&ResidualProcess::compute_sd, &ResidualProcess::scale_sd, &ResidualProcess::placement_sd}) {
+    const int i = hyper_index(amplitude);
+    process.*amplitude *= lognormal_scale(std::sqrt(variance(i, i)));
+  }
+  return process;
 }
 
 }  // namespace forerun

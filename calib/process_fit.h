@@ -17,4 +17,11 @@ ResidualProcess default_process(const Ingredients& ingredients);
 ResidualProcess fit_process(const std::vector<Series>& series, const NetworkPrior& prior,
                             const ResidualProcess& start, const Ingredients& ingredients);
 
+/// The same with its amplitudes as wide as what is not known of them makes the 90 % intervals: each
+/// is log-normal around the likeliest, with the variance that the evidence's curvature there says.
+ResidualProcess with_uncertain_amplitudes(const ResidualProcess& likeliest,
+                                          const std::vector<Series>& series,
+                                          const NetworkPrior& prior,
+                                          const Ingredients& ingredients);
+
 }  // namespace forerun

@@ -22,6 +22,7 @@ Json to_json(const HeldOut& h) {
           {"bias", h.bias},
           {"coverage_90", h.coverage_90},
           {"log_width_90", h.log_width_90},
+          {"miss_90", h.miss_90},
           {"interval_score", h.interval_score},
           {"regret", h.regret}};
 }
@@ -49,6 +50,7 @@ HeldOut mean_of(const std::vector<HeldOut>& all) {
     mean.bias += h.bias / n;
     mean.coverage_90 += h.coverage_90 / n;
     mean.log_width_90 += h.log_width_90 / n;
+    mean.miss_90 += h.miss_90 / n;
     mean.interval_score += h.interval_score / n;
     mean.regret += h.regret / n;
   }
@@ -123,6 +125,11 @@ std::string held_out_table(const Calibration& calibration) {
   return out;
 }
 
+std::string scaled_intervals(const NetworkCalibration& network) {
+  return formatted("  intervals made %.2f times as wide, by what a second fit missed\n",
+                   network.interval_scale);
+}
+
 }  // namespace
 
 std::string calibration_text(const Calibration& calibration) {
@@ -138,6 +145,7 @@ std::string calibration_text(const Calibration& calibration) {
            count(network.max_nodes, "node") + "\n";
     if (!network.bytes_known)
       out += "  no workload says its grad_bytes: a byte's cost is known only up to a factor\n";
+    if (std::fabs(network.interval_scale - 1) > 0.02) out += scaled_intervals(network);
     for (const Hypothesis& h : network.hypotheses) {
       if (network.hypotheses.size() > 1)
         out += "  " + h.name + ": " + formatted("%.0f %%\n", 100 * h.weight);

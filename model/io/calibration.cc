@@ -20,6 +20,7 @@ const Fields<HeldOut> kHeldOutFields = {{"ape_median", &HeldOut::ape_median},
                                         {"bias", &HeldOut::bias},
                                         {"coverage_90", &HeldOut::coverage_90},
                                         {"log_width_90", &HeldOut::log_width_90},
+                                        {"miss_90", &HeldOut::miss_90},
                                         {"interval_score", &HeldOut::interval_score},
                                         {"regret", &HeldOut::regret}};
 
@@ -89,6 +90,7 @@ Json to_json(const NetworkCalibration& n) {
               {"intra_measured", n.intra_measured},
               {"inter_measured", n.inter_measured},
               {"bytes_known", n.bytes_known},
+              {"interval_scale", n.interval_scale},
               {"max_nodes", n.max_nodes},
               {"max_gpus", n.max_gpus},
               {"max_gpus_per_node", n.max_gpus_per_node},
@@ -101,12 +103,18 @@ int read_count(const JsonReader& in, const char* key) {
   return static_cast<int>(in.at(key).whole(0));
 }
 
+/// A factor on a time; 1 in a file older than it is.
+double read_factor(const JsonReader& in, const std::string& key) {
+  return in.has(key) ? in.at(key).positive() : 1;
+}
+
 NetworkCalibration read_network(const JsonReader& in) {
   NetworkCalibration n;
   n.cluster = in.at("cluster").text();
   n.intra_measured = in.at("intra_measured").boolean();
   n.inter_measured = in.at("inter_measured").boolean();
   n.bytes_known = in.at("bytes_known").boolean();
+  n.interval_scale = read_factor(in, "interval_scale");
   n.max_nodes = read_count(in, "max_nodes");
   n.max_gpus = read_count(in, "max_gpus");
   n.max_gpus_per_node = read_count(in, "max_gpus_per_node");
@@ -176,11 +184,6 @@ Json to_json(const CollectiveFactors& factors) {
     if (factors[collective] != 1) out[collective_name(collective)] = factors[collective];
   }
   return out;
-}
-
-/// A factor on a time; 1 in a file older than it is.
-double read_factor(const JsonReader& in, const std::string& key) {
-  return in.has(key) ? in.at(key).positive() : 1;
 }
 
 CollectiveFactors read_collective_factors(const JsonReader& in) {

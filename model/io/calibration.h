@@ -46,6 +46,9 @@ struct HeldOut {
   double ape_median = 0, ape_p90 = 0, ape_max = 0;  ///< |predicted/observed - 1|
   double bias = 0;                                  ///< mean of ln(predicted/observed)
   double coverage_90 = 0, log_width_90 = 0;         ///< share inside; mean of ln(high/low)
+  /// 90th percentile of the miss over the half of the 90 % interval on its side, in log: 1 where
+  /// intervals are right, 2 where they should be twice as wide; 0: no interval was given.
+  double miss_90 = 0;
   double interval_score = 0;  ///< of the 90 % interval, in log step time (smaller is better)
   double regret = 0;          ///< throughput lost by choosing with these predictions
 };
@@ -84,7 +87,8 @@ struct NetworkCalibration {
   std::vector<Hypothesis> hypotheses;  ///< most probable form of the point estimate first
   bool intra_measured = false;         ///< something ran on several ranks of one node
   bool inter_measured = false;         ///< something ran on several nodes
-  bool bytes_known = false;  ///< alpha and beta are per hop and byte, not only up to a factor
+  bool bytes_known = false;   ///< alpha and beta are per hop and byte, not only up to a factor
+  double interval_scale = 1;  ///< of standard deviations on several ranks, from the inner check
   int max_nodes = 0, max_gpus = 0, max_gpus_per_node = 0;
 };
 

@@ -1,8 +1,9 @@
-// accuracy FILE.csv [-v] [--up-to GPUS] [--without INGREDIENT] [MODEL=GRAD_BYTES...]: how wrong
-// predictions are on scales that were not fitted, protocol by protocol, as a Markdown table; beside
-// the naive baselines. Points are means over placements of equal (nodes, gpus, local batch).
+// accuracy FILE.csv [-v] [--alone] [--up-to GPUS] [--without INGREDIENT] [MODEL=GRAD_BYTES...]: how
+// wrong predictions are on scales that were not fitted, protocol by protocol, as a Markdown table;
+// beside the naive baselines. Points are means over placements of equal (nodes, gpus, local batch).
 // --up-to: one line a cluster, fitted on up to so many GPUs, for data that has little more than
 // world sizes.
+// --alone: each workload calibrated by itself, as if the others had not been measured.
 // --without: leaves a part of the method out. run.sh runs it on all the data.
 #include <cstdio>
 #include <map>
@@ -22,7 +23,8 @@ struct Options {
   std::string file;
   std::map<std::string, double> grad_bytes;
   bool verbose = false;
-  int up_to = 0;  ///< 0: all protocols
+  bool alone = false;  ///< a calibration for each workload
+  int up_to = 0;       ///< 0: all protocols
   Ingredients ingredients;
 };
 
@@ -41,13 +43,16 @@ void leave_out(Ingredients& ingredients, const std::string& name) {
 Options parse(int argc, char** argv) {
   if (argc < 2)
     throw UsageError(
-        "accuracy FILE.csv [-v] [--up-to GPUS] [--without INGREDIENT] [MODEL=GRAD_BYTES...]");
+        "accuracy FILE.csv [-v] [--alone] [--up-to GPUS] [--without INGREDIENT] "
+        "[MODEL=GRAD_BYTES...]");
   Options out{.file = argv[1]};
   for (int i = 2; i < argc; ++i) {
     const std::string text = argv[i];
     const size_t equals = text.find('=');
     if (text == "-v") {
       out.verbose = true;
+    } else if (text == "--alone") {
+      out.alone = true;
     } else if (text == "--up-to" && i + 1 < argc) {
       out.up_to = parse_int_list(argv[++i]).front();
     } else if (text == "--without" && i + 1 < argc) {
@@ -61,10 +66,24 @@ Options parse(int argc, char** argv) {
   return out;
 }
 
+/// The workloads of `rows`, each from a calibration of its own rows.
+Calibration calibrate_alone(const std::vector<Observation>& rows, const Options& options) {
+  std::map<std::string, std::vector<Observation>> by_model;
+  for (const Observation& row : rows) by_model[row.model].push_back(row);
+  Calibration all;
+  for (const auto& [model, of_model] : by_model) {
+    Calibration one = calibrate_observations(of_model, options.file, options.ingredients);
+    all.workloads.push_back(std::move(one.workloads.front()));
+  }
+  return all;
+}
+
 void print(const std::string& name, const Protocol& protocol, const std::vector<Observation>& rows,
            const Options& options) {
+  const std::vector<Observation> divided = with_roles(protocol, rows);
   const Calibration calibration =
-      calibrate_observations(with_roles(protocol, rows), options.file, options.ingredients);
+      options.alone ? calibrate_alone(divided, options)
+                    : calibrate_observations(divided, options.file, options.ingredients);
   std::fputs(table_rows(name, calibration, options.verbose).c_str(), stdout);
   std::fflush(stdout);
 }
@@ -81,6 +100,7 @@ int run(const Options& options) {
   }
   for (const Protocol& protocol : scale_protocols(rows))
     print(protocol.name, protocol, rows, options);
+  if (options.alone) return kExitDone;
   for (Observation& o : rows) {
     const auto known = options.grad_bytes.find(o.model);
     if (known != options.grad_bytes.end()) o.grad_bytes = known->second;

@@ -58,6 +58,7 @@ scales() {
     return
   fi
   table "$1" "$2" "${bytes[@]}"
+  table "$1, each workload alone" "$2" --alone
 }
 
 # throughput KIND FILE GPUS...: converted, fitted up to so many GPUs, one line a cluster.

@@ -23,6 +23,10 @@ TEST(Summarize, ByHand) {
   EXPECT_NEAR(h.bias, (std::log(1.1) + std::log(0.8)) / 2, 1e-12);
   EXPECT_DOUBLE_EQ(h.coverage_90, 0.5);
   EXPECT_NEAR(h.log_width_90, (std::log(1.2 / 0.9) + std::log(1.8 / 1.5)) / 2, 1e-12);
+  // Misses over the claim on their side: 0.475 below the first point, 1.894 above the second.
+  const double first = std::log(1.1) / std::log(1.1 / 0.9);
+  const double second = std::log(2.0 / 1.6) / std::log(1.8 / 1.6);
+  EXPECT_NEAR(h.miss_90, first + 0.9 * (second - first), 1e-12);
   // The second point lies above its interval: 2 / 0.1 times the miss is added.
   EXPECT_NEAR(h.interval_score, h.log_width_90 + 20 * std::log(2.0 / 1.8) / 2, 1e-12);
 }
