@@ -2,6 +2,7 @@
 
 #include <ceres/ceres.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <vector>
@@ -11,8 +12,9 @@
 namespace forerun {
 namespace {
 
-constexpr Eigen::Index kMostRows =
-    60;  // a series': more add time, not information, to a handful of numbers
+// More add time, not information, to a handful of numbers.
+constexpr Eigen::Index kMostRows = 60;  // of a series
+constexpr size_t kMostSeries = 500;
 
 /// At most kMostRows rows, spread evenly.
 Series thinned(const Series& series) {
@@ -31,9 +33,11 @@ Series thinned(const Series& series) {
   return out;
 }
 
+/// At most kMostSeries series, spread evenly, thinned.
 std::vector<Series> thinned(const std::vector<Series>& series) {
+  const size_t count = std::min(series.size(), kMostSeries);
   std::vector<Series> out;
-  for (const Series& s : series) out.push_back(thinned(s));
+  for (size_t i = 0; i < count; ++i) out.push_back(thinned(series[i * series.size() / count]));
   return out;
 }
 

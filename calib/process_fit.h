@@ -11,7 +11,8 @@ namespace forerun {
 /// The prior's median, with nothing of what is left out.
 ResidualProcess default_process(const Ingredients& ingredients);
 
-/// From `start`, by L-BFGS with analytic gradients on at most 60 rows a series, spread evenly.
+/// From `start`, by L-BFGS with analytic gradients on at most 60 rows of each of at most 500
+/// series, spread evenly.
 /// Returns `start` if the search fails. Source of the gradient: Rasmussen & Williams (2006),
 /// equation 5.9, with the network parameters marginalized.
 ResidualProcess fit_process(const std::vector<Series>& series, const NetworkPrior& prior,
