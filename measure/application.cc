@@ -238,6 +238,7 @@ void require_ranks_of(Launcher launcher, const Communicator& world) {
 
 /// What this rank trains on, and what data goes between.
 struct Devices {
+  World::Gpu taken;
   World::GpuConnection gpus;  ///< `world` is also set where there are none
   std::unique_ptr<Device> gpu;
   std::unique_ptr<NcclLog> nccl_log;
@@ -250,8 +251,9 @@ Devices connect_devices(World& connection, const MeasureOptions& options,
   if (options.device != "cuda") return devices;
   devices.nccl_log =
       std::make_unique<NcclLog>(Store(options.store).folder / "nccl", connection.control().rank());
-  devices.gpus = connection.connect_gpus({options.share_gpu, options.timeout_s, failed});
-  devices.gpu = make_device(options.device, devices.gpus.device);
+  devices.taken = connection.take_gpu(options.share_gpu);
+  devices.gpu = make_device(options.device, devices.taken.index);  // sees what NCCL takes of it
+  devices.gpus = connection.connect_gpus(devices.taken, {options.timeout_s, failed});
   return devices;
 }
 
@@ -281,7 +283,7 @@ Job make_job(const CommandLine& line, const World& connection, const Devices& de
       !on_gpus && !emulated_host() &&
       take_cores(world, map, inputs.topology, options.threads, options.oversubscribe);
   inputs.threads_per_rank = options.threads;
-  inputs.label = machine_label(on_gpus ? devices.gpus.shared : sharing_cores, options);
+  inputs.label = machine_label(on_gpus ? devices.taken.shared : sharing_cores, options);
   inputs.launch_line = variable(kLaunchLineVariable);
   if (!ours) inputs.launch_line = "started by " + launcher_name(detect_launcher(std::getenv));
   inputs.compute_settings = set_up_compute(options.threads);

@@ -53,7 +53,17 @@ void add_parts(const MemoryPeak& peak, std::optional<GpuConditions>& gpu) {
   gpu->allocated_bytes = peak.allocated_bytes;
   gpu->reserved_bytes = peak.reserved_bytes;
   gpu->library_bytes = peak.library_bytes;
+  gpu->nccl_bytes = peak.nccl_bytes;
   gpu->free_at_start_bytes = peak.free_at_start_bytes;
+}
+
+/// What a library holds for groups of other sizes is none of this configuration's.
+void leave_out_others(MemoryPeak& peak, const LibraryMemory& memory) {
+  if (!peak.library_bytes) return;
+  const double less = std::min(*peak.library_bytes, memory.others_bytes);
+  *peak.library_bytes -= less;
+  peak.bytes -= less;
+  peak.nccl_bytes = memory.group_bytes;
 }
 
 LocalBlock run_steps(Job& job, Trainer& trainer, const Dataset& data, const Sampler& sampler,
@@ -87,7 +97,9 @@ LocalBlock run_steps(Job& job, Trainer& trainer, const Dataset& data, const Samp
       if (i >= spec.discard && !quiet) block.samples.emplace_back();
     }
     if (memory != nullptr) {
-      block.memory = memory->peak(job.bare_process_bytes + trainer.state_bytes());
+      block.memory =
+          memory->peak(job.bare_process_bytes + trainer.state_bytes(), spec.others_bytes);
+      if (block.memory) leave_out_others(*block.memory, group.library_memory());
     }
     gpu.step(clock_now());
     job.watchdog.progress();

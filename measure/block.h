@@ -12,6 +12,7 @@ struct BlockSpec {
   int discard = 0, steps = 1;
   int quiet = 0;              ///< further steps at the end, see RankSteps::quiet_backward_s
   bool watch_memory = false;  ///< of the last step but those
+  double others_bytes = 0;    ///< Trainer::held_bytes() of other trainings of this process
 };
 
 /// Steps of `trainer` in its group, on samples of the global batch that `sampler` draws. Collective

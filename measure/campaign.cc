@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <optional>
+#include <utility>
 
 #include "measure/block.h"
 #include "measure/clock.h"
@@ -261,9 +263,12 @@ class Campaign {
     double patience_s = 1;
     while (true) {
       std::optional<Block> block;
-      if (job_.leads() && !stop_requested()) block = schedule_->next(clock_now());
+      const bool again = again_.has_value();
+      if (job_.leads() && !stop_requested()) {
+        block = again ? std::exchange(again_, std::nullopt) : schedule_->next(clock_now());
+      }
       Json mine = {{"question", -1}};
-      if (block) mine = order(*block);
+      if (block) mine = order(*block, again);
       const Json command = job_.next_command(mine, patience_s);
       if (command.at("question").get<int>() < 0) break;
       patience_s = command.at("expected_s");
@@ -289,9 +294,14 @@ class Campaign {
   }
 
   /// A block as a message. The group changes hands where the last block of this model was another
-  /// group's: then the weights are rank 0's again.
-  Json order(const Block& block) {
+  /// group's: then the weights are rank 0's again. `alone`: without the other models, whose
+  /// trainings start anew when it is their turn.
+  Json order(const Block& block, bool alone) {
     const Question& question = schedule_->questions()[block.question];
+    if (alone) {
+      std::erase_if(last_group_,
+                    [&](const auto& one) { return one.first != training_name(question); });
+    }
     int& last = last_group_[training_name(question)];
     const bool attach = last != question.world_size;
     last = question.world_size;
@@ -306,6 +316,7 @@ class Campaign {
             {"quiet", quiet ? 1 : 0},
             {"first_step", steps_given_[block.question]},
             {"attach", attach},
+            {"alone", alone},
             {"watch_memory", steps_given_[block.question] == 0 && !options_.rehearsal.active()},
             {"expected_s", block.expected_s}};
   }
@@ -313,6 +324,7 @@ class Campaign {
   void execute(const Json& command, const std::optional<Block>& block) {
     const int q = command.at("question");
     const Question& question = schedule_->questions()[q];
+    if (command.at("alone").get<bool>()) release_others(training_name(question));
     Communicator* group = groups_.get(find_strategy(question.strategy).ranks(question.world_size));
     if (group == nullptr) {
       job_.enter("waiting while " + question.text() + " trains", command.at("expected_s"));
@@ -320,8 +332,11 @@ class Campaign {
     }
     job_.enter("training " + question.text(), command.at("expected_s"));
     const double start = clock_now();
-    Training& training = training_for(question);
-    if (command.at("attach").get<bool>()) training.trainer->attach(*group);
+    if (!make_ready(question, *group, command.at("attach"))) {
+      if (job_.leads()) take(*block, {.out_of_memory = true}, clock_now() - start);
+      return;
+    }
+    const Training& training = trainings_.at(training_name(question));
     const int64_t global = at(question).global_batch();
     const Sampler sampler(std::max(global, training.data->size()), global, 0);
     BlockSpec spec;
@@ -330,8 +345,54 @@ class Campaign {
     spec.steps = command.at("steps");
     spec.quiet = command.at("quiet");
     spec.watch_memory = command.at("watch_memory");
+    spec.others_bytes = others_bytes(training);
     const StepRecord record = run_block(job_, *training.trainer, *training.data, sampler, spec);
     if (job_.leads()) take(*block, record, clock_now() - start - record.quiet_s);
+  }
+
+  /// The question's trainer in its group, on all ranks of it or, where the memory of one is too
+  /// small, on none.
+  bool make_ready(const Question& question, Communicator& group, bool attach) {
+    if (!attach) return true;
+    bool fits = true;
+    try {
+      training_for(question);
+    } catch (const Error&) {
+      throw;
+    } catch (const std::exception& error) {
+      if (!is_out_of_memory(error)) throw;
+      fits = false;
+    }
+    for (const std::string& said : group.all_gather(fits ? "fits" : "")) fits &= !said.empty();
+    try {
+      if (fits) training_for(question).trainer->attach(group);
+    } catch (const OutOfMemory&) {
+      fits = false;
+    }
+    if (!fits) trainings_.erase(training_name(question));
+    if (!fits && job_.leads()) last_group_.erase(training_name(question));
+    return fits;
+  }
+
+  /// Their memory is another's now.
+  void release_others(const std::string& name) {
+    std::erase_if(trainings_, [&](const auto& one) { return one.first != name; });
+    if (job_.device != nullptr) job_.device->empty_cache();
+  }
+
+  /// Of a GPU other models' weights and states may take much, of a host little beside activations.
+  bool others_were_in_the_way(const Question& question) const {
+    return job_.device != nullptr && std::ranges::any_of(last_group_, [&](const auto& one) {
+             return one.first != training_name(question);
+           });
+  }
+
+  double others_bytes(const Training& training) const {
+    double bytes = 0;
+    for (const auto& [name, other] : trainings_) {
+      if (&other != &training) bytes += other.trainer->held_bytes();
+    }
+    return bytes;
   }
 
   /// Questions with one name share weights and buckets.
@@ -360,6 +421,11 @@ class Campaign {
   /// Rank 0: a block's result into schedule and profile.
   void take(const Block& block, const StepRecord& record, double block_s) {
     const int q = block.question;
+    const Question& question = schedule_->questions()[q];
+    if (record.out_of_memory && others_were_in_the_way(question)) {
+      again_ = block;
+      return;
+    }
     steps_given_[q] += block.discard + block.steps;
     records_[q].append(record);
     if (record.out_of_memory) {
@@ -368,7 +434,6 @@ class Campaign {
       schedule_->record(block, record.step_times(), block_s,
                         record.gpus.empty() ? 0 : record.gpus.front().sm_clock_high_hz);
     }
-    const Question& question = schedule_->questions()[q];
     const auto earlier = earlier_.find(q);
     MeasuredConfiguration measured =
         to_measured(at(question), records_[q], schedule_->warmup(q),
@@ -437,6 +502,7 @@ class Campaign {
   std::map<int, MeasuredConfiguration> earlier_;
   std::map<int, int64_t> steps_given_, quiet_given_;
   std::map<std::string, int> last_group_;
+  std::optional<Block> again_;  // did not fit beside other models
 };
 
 }  // namespace

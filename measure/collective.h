@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -33,6 +34,12 @@ class PendingCollective {
 struct Traffic {
   long calls = 0;
   double bytes = 0;  ///< whole buffers, as model/collective_kind.h counts them
+};
+
+/// Memory of the device that a library took for its own use, for good, as far as it was seen.
+struct LibraryMemory {
+  double group_bytes = 0;   ///< for a group, and for what was split from it
+  double others_bytes = 0;  ///< for other groups of this process
 };
 
 /// A group of ranks. Every member makes the same calls in the same order; the calls of one
@@ -85,6 +92,13 @@ class Communicator {
 
   /// Zeros, where collectives of this communicator take them: memory of the host, or of a device.
   virtual std::shared_ptr<float[]> memory(size_t floats);
+
+  /// NCCL takes memory of the device with the first collective of a kind and size, for good: here
+  /// it takes what those in `work` need, before a batch takes all that is left. False, on all ranks
+  /// alike, where one has not enough; the group is then as new. Elsewhere `work` is not run.
+  /// Collective.
+  virtual bool prepare(const std::function<void()>& /*work*/) { return true; }
+  virtual LibraryMemory library_memory() const { return {}; }
 
   /// The node that this rank is on: any number, equal where ranks share memory.
   int node() const { return node_; }

@@ -17,7 +17,7 @@ namespace {
 
 class ResidentMemory : public MemoryWatch {
  public:
-  std::optional<MemoryPeak> peak(double held_bytes) const override {
+  std::optional<MemoryPeak> peak(double held_bytes, double /*others_bytes*/) const override {
     const auto growth = memory_.growth_bytes();
     if (!growth) return std::nullopt;
     return MemoryPeak{.bytes = held_bytes + *growth};

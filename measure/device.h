@@ -26,12 +26,14 @@ struct UpdatePiece {
   torch::Tensor weights, gradients, state;
 };
 
-/// The most memory that was in use.
+/// The most memory that was in use, of one training; of a GPU what its other trainings wasted, too:
+/// pieces of what LibTorch reserved for them that nobody used.
 struct MemoryPeak {
   double bytes = 0;  ///< in all; on a GPU beyond what its context and other processes hold
   // Of a GPU.
   std::optional<double> allocated_bytes, reserved_bytes;  ///< by tensors; by LibTorch for them
   std::optional<double> library_bytes;                    ///< NCCL's, cuBLAS's and others'
+  std::optional<double> nccl_bytes;                       ///< of that, as far as it was seen
   std::optional<double> free_at_start_bytes;              ///< Device::memory_bytes()
 };
 
@@ -39,9 +41,10 @@ struct MemoryPeak {
 class MemoryWatch {
  public:
   virtual ~MemoryWatch() = default;
-  /// `held_bytes`: what this process held all along, counted by the caller, for devices that can
-  /// only tell growth. nullopt where the system does not say.
-  virtual std::optional<MemoryPeak> peak(double held_bytes) const = 0;
+  /// Of one training. `held_bytes`: what it and the bare process held all along, for devices that
+  /// can only tell growth; `others_bytes`: what other trainings of this process held, for devices
+  /// that tell the whole. nullopt where the system does not say.
+  virtual std::optional<MemoryPeak> peak(double held_bytes, double others_bytes) const = 0;
 };
 
 class Device {
@@ -97,6 +100,13 @@ bool built_with_cuda();
 
 /// `cpu`, or `cuda`: the GPU of this rank of its host. Throws Error where there is none.
 std::unique_ptr<Device> make_device(const std::string& kind, int local_rank);
+
+/// This rank, or one of its peers, could not get the memory that training needs. No peer waits for
+/// us: the collectives that were begun were completed.
+class OutOfMemory : public std::exception {
+ public:
+  const char* what() const noexcept override { return "out of memory"; }
+};
 
 /// Whether an exception, of whatever library, says that memory could not be had.
 bool is_out_of_memory(const std::exception& error);

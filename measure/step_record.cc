@@ -87,6 +87,8 @@ std::vector<BucketReady> buckets_of(const std::vector<CollectiveTimeline>& timel
 }  // namespace
 
 void StepRecord::append(const StepRecord& block) {
+  out_of_memory |= block.out_of_memory;
+  if (block.ranks.empty()) return;  // it did not come to a step
   if (ranks.empty()) {
     ranks = block.ranks;
     traces = block.traces;
@@ -107,7 +109,6 @@ void StepRecord::append(const StepRecord& block) {
   append_to(overhead_relative, block.overhead_relative);
   append_to(loss, block.loss);
   add_conditions(gpus, block.gpus);
-  out_of_memory |= block.out_of_memory;
   if (block.peak_memory_bytes) {
     peak_memory_bytes = std::max(peak_memory_bytes.value_or(0), *block.peak_memory_bytes);
   }

@@ -199,6 +199,7 @@ class Trainings {
     spec.steps = command.at("steps");
     spec.watch_memory =
         t.record.steps() == 0 && spec.first_step == 0 && !options_.rehearsal.active();
+    spec.others_bytes = others_bytes(t);
     const StepRecord block = run_block(job_, *t.trainer, *material_.data.train, *t.sampler, spec);
     require_memory(t, *group, block);
     t.steps_done += spec.discard + spec.steps;
@@ -213,9 +214,16 @@ class Trainings {
     options.seed = train_.seed;
     rehearse(options, options_, recordings_for(options_, material_.workload, {t.at.local_batch}),
              workload_facts(material_.workload).parameters);
-    t.trainer = std::make_unique<Trainer>(material_.workload, options);
-    if (train_.resume && job_.leads()) resume(t);
-    t.trainer->attach(group);
+    try {
+      t.trainer = std::make_unique<Trainer>(material_.workload, options);
+      if (train_.resume && job_.leads()) resume(t);
+      t.trainer->attach(group);
+    } catch (const Error&) {
+      throw;
+    } catch (const std::exception& error) {
+      if (is_out_of_memory(error)) throw too_large(t);
+      throw;
+    }
     t.steps_done = std::stoll(group.broadcast_text(std::to_string(t.steps_done)));
   }
 
@@ -223,9 +231,21 @@ class Trainings {
   void require_memory(const Training& t, Communicator& group, const StepRecord& block) {
     const std::string failed = group.broadcast_text(block.out_of_memory ? "1" : "0");
     if (failed == "0") return;
-    throw Error(title(t) + " does not fit into " +
-                format_bytes(Bytes<>(job_.machine.memory_per_rank_bytes)) +
-                " of memory per rank; a smaller --batch or more ranks would help");
+    throw too_large(t);
+  }
+
+  Error too_large(const Training& t) const {
+    return Error(title(t) + " does not fit into " +
+                 format_bytes(Bytes<>(job_.machine.memory_per_rank_bytes)) +
+                 " of memory per rank; a smaller --batch or more ranks would help");
+  }
+
+  double others_bytes(const Training& t) const {
+    double bytes = 0;
+    for (const Training& other : trainings_) {
+      if (&other != &t && other.trainer != nullptr) bytes += other.trainer->held_bytes();
+    }
+    return bytes;
   }
 
   void take(Training& t, const StepRecord& block) {

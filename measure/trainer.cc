@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <set>
 
 #include "measure/clock.h"
 #include "model/error.h"
@@ -67,6 +68,7 @@ void Trainer::attach(Communicator& group) {
   if (group.size() == 1 || rehearsal_) return;
   for (const torch::Tensor& b : network_->buffers()) share(group, b);
   group.broadcast(std::as_writable_bytes(std::span(&steps_, 1)), 0);
+  if (!strategy_->prepare()) throw OutOfMemory();
 }
 
 Batch Trainer::load(const Dataset& data, const std::vector<int64_t>& indices) {
@@ -224,6 +226,25 @@ double Trainer::state_bytes() const {
   double bytes = strategy_->state_bytes();
   for (const torch::Tensor& p : parameters_) bytes += 2 * static_cast<double>(p.nbytes());
   for (const torch::Tensor& b : network_->buffers()) bytes += static_cast<double>(b.nbytes());
+  return bytes;
+}
+
+double Trainer::held_bytes() const {
+  constexpr size_t kBlock = 512;  // kMinBlockSize in c10/cuda/CUDACachingAllocator.cpp
+  std::vector<torch::Tensor> held = strategy_->held();
+  const auto hold = [&](const std::vector<torch::Tensor>& more) {
+    held.insert(held.end(), more.begin(), more.end());
+  };
+  hold(network_->parameters());
+  hold(network_->buffers());
+  for (const torch::Tensor& p : parameters_) hold({p.grad()});
+  if (loss_scale_ != nullptr) hold(loss_scale_->state());
+  std::set<const void*> seen;
+  double bytes = 0;
+  for (const torch::Tensor& tensor : held) {
+    if (!tensor.defined() || !seen.insert(tensor.storage().unsafeGetStorageImpl()).second) continue;
+    bytes += static_cast<double>((tensor.storage().nbytes() + kBlock - 1) / kBlock * kBlock);
+  }
   return bytes;
 }
 

@@ -41,19 +41,14 @@ struct TrainerOptions {
   Recordings recordings;  ///< steps to wait for in place of computing; empty: compute
 };
 
-/// This rank could not get the memory that a step needs. The step's collectives were completed.
-class OutOfMemory : public std::exception {
- public:
-  const char* what() const noexcept override { return "out of memory"; }
-};
-
 /// However often a step fails for memory, the training goes on: gradients that a rank could not
 /// compute count as zero, on all ranks alike.
 class Trainer {
  public:
   Trainer(const Workload& workload, const TrainerOptions& options);
 
-  /// Trains in `group`, which must outlive the trainer, with rank 0's weights. Collective.
+  /// Trains in `group`, which must outlive the trainer, with rank 0's weights. Throws OutOfMemory
+  /// on all ranks where the group lacks memory on one. Collective.
   void attach(Communicator& group);
   Communicator* group() const { return group_; }
 
@@ -71,6 +66,8 @@ class Trainer {
 
   /// Weights, gradients and optimizer state on this rank.
   double state_bytes() const;
+  /// All that it keeps between two steps, as LibTorch's allocator for GPUs counts.
+  double held_bytes() const;
   double optimizer_state_bytes() const { return strategy_->state_bytes(); }
   /// Weights in the order of registration, sharing memory with the network's.
   const std::vector<torch::Tensor>& parameters() const { return parameters_; }

@@ -10,10 +10,18 @@
 
 namespace forerun {
 
-/// Throws Error with the call, its place, and what CUDA says.
+/// The GPU has no memory left for what somebody wants beside LibTorch's tensors.
+class OutOfGpuMemory : public Error {
+ public:
+  /// `what` failed.
+  explicit OutOfGpuMemory(const std::string& what);
+};
+
+/// Throws Error with the call, its place, and what CUDA says; OutOfGpuMemory where it is that.
 inline void check_cuda(cudaError_t code, const char* call, const char* file, int line) {
   if (code == cudaSuccess) return;
   cudaGetLastError();  // said here: not to be found again by whoever asks next
+  if (code == cudaErrorMemoryAllocation) throw OutOfGpuMemory(call);
   throw Error(std::string(call) + " failed: " + cudaGetErrorString(code) + " (" + file + ":" +
               std::to_string(line) + ")");
 }
@@ -39,9 +47,20 @@ inline std::string nccl_error_text(ncclResult_t code, ncclComm_t comm = nullptr)
   return text;
 }
 
+/// NCCL has no code of its own for that: it passes on an error of CUDA, and its last warning says
+/// which. Source: NCCL 2.28 src/include/alloc.h, checks.h.
+inline bool is_nccl_out_of_memory(ncclResult_t code) {
+  if (code != ncclUnhandledCudaError && code != ncclSystemError) return false;
+  const char* last = ncclGetLastError(nullptr);
+  const std::string said = last == nullptr ? "" : last;
+  return said.find("out of memory") != std::string::npos ||
+         said.find("Failed to CUDA") != std::string::npos;  // `... calloc 6291456 bytes`
+}
+
 /// The same of NCCL; ncclInProgress is no error.
 inline void check_nccl(ncclResult_t code, const char* call, const char* file, int line) {
   if (code == ncclSuccess || code == ncclInProgress) return;
+  if (is_nccl_out_of_memory(code)) throw OutOfGpuMemory(call);
   throw Error(std::string(call) + " failed: " + nccl_error_text(code) + " (" + file + ":" +
               std::to_string(line) + ")");
 }

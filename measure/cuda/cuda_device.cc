@@ -41,13 +41,13 @@ class AllocatorPeak : public MemoryWatch {
     allocator::resetPeakStats(index_);
   }
 
-  std::optional<MemoryPeak> peak(double /*held_bytes*/) const override {
+  std::optional<MemoryPeak> peak(double /*held_bytes*/, double others_bytes) const override {
     const auto stats = allocator::getDeviceStats(index_);
     const auto bytes = [](int64_t count) { return static_cast<double>(count); };
     MemoryPeak peak;
     peak.free_at_start_bytes = free_at_start_bytes_;
-    peak.allocated_bytes = bytes(stats.allocated_bytes[0].peak);
-    peak.reserved_bytes = bytes(stats.reserved_bytes[0].peak);
+    peak.allocated_bytes = std::max(0.0, bytes(stats.allocated_bytes[0].peak) - others_bytes);
+    peak.reserved_bytes = std::max(0.0, bytes(stats.reserved_bytes[0].peak) - others_bytes);
     peak.library_bytes =
         std::max(0.0, free_at_start_bytes_ - free_bytes() - bytes(stats.reserved_bytes[0].current));
     peak.bytes = *peak.reserved_bytes + *peak.library_bytes;

@@ -2,12 +2,18 @@
 
 #include <nccl.h>
 
+#include <atomic>
+#include <bit>
+#include <optional>
+#include <set>
 #include <span>
 #include <thread>
 #include <utility>
 
+#include "measure/cuda/attempt.h"
 #include "measure/cuda/check.h"
 #include "measure/cuda/cuda_clock.h"
+#include "measure/cuda/memory_tally.h"
 #include "measure/cuda/nccl_library.h"
 #include "measure/cuda/nccl_watch.h"
 #include "measure/cuda/stream_gate.h"
@@ -35,6 +41,7 @@ class NcclRuntime::State {
   CudaClock& clock;
   NcclWatch watch;
   cudaStream_t stream = nullptr;
+  std::shared_ptr<MemoryTally> tally = std::make_shared<MemoryTally>();
 };
 
 namespace {
@@ -97,14 +104,20 @@ class NcclCommunicator : public Communicator {
  public:
   /// Of the members of `control`; of `owned` too, where it is not the caller's.
   NcclCommunicator(std::shared_ptr<State> state, Communicator& control,
-                   std::unique_ptr<Communicator> owned, ncclComm_t comm)
-      : state_(std::move(state)), owned_(std::move(owned)), control_(control), comm_(comm) {
+                   std::unique_ptr<Communicator> owned, ncclComm_t comm,
+                   std::shared_ptr<MemoryTally> tally)
+      : state_(std::move(state)),
+        owned_(std::move(owned)),
+        control_(control),
+        comm_(comm),
+        tally_(std::move(tally)) {
     state_->watch.add(comm_, name());
   }
   NcclCommunicator(const NcclCommunicator&) = delete;
   NcclCommunicator& operator=(const NcclCommunicator&) = delete;
   ~NcclCommunicator() override {
     state_->watch.remove(comm_);
+    tally_->add(-tally_->bytes);
     if (!state_->watch.sound()) return;  // it was aborted
     ncclCommFinalize(comm_);
     ncclCommDestroy(comm_);
@@ -147,24 +160,55 @@ class NcclCommunicator : public Communicator {
     std::abort();  // not reached
   }
 
+  LibraryMemory library_memory() const override {
+    return {tally_->bytes, state_->tally->bytes - tally_->bytes};
+  }
+
+  bool prepare(const std::function<void()>& work) override {
+    {
+      const MemoryTaken taken(*tally_);
+      Attempt attempt(state_->options.device, work);
+      if (attempt.succeeds(control_)) return true;
+      give_up();  // ends the calls and kernels of those that wait for the one that failed
+    }
+    tally_->add(-tally_->bytes);
+    seen_.clear();
+    const MemoryTaken taken(*tally_);
+    comm_ = start(*state_, control_);
+    state_->watch.add(comm_, name());
+    given_up_ = false;
+    return false;
+  }
+
   std::unique_ptr<Communicator> split(int color) override {
     state_->watch.require_sound();
     std::unique_ptr<Communicator> part = control_.split(color);
     ncclComm_t comm = nullptr;
+    auto tally = std::make_shared<MemoryTally>(tally_);
+    std::optional<MemoryTaken> taken(*tally);
     if (state_->options.splits) {
       comm = split_off(color);
     } else if (part != nullptr) {
       comm = start(*state_, *part);
     }
+    taken.reset();
     if (part == nullptr) return nullptr;
     Communicator& control = *part;
-    auto group = std::make_unique<NcclCommunicator>(state_, control, std::move(part), comm);
+    auto group = std::make_unique<NcclCommunicator>(state_, control, std::move(part), comm,
+                                                    std::move(tally));
     group->set_node(node());
     return group;
   }
 
  private:
   std::string name() const { return "a group of " + std::to_string(size()) + " ranks"; }
+
+  void give_up() {
+    given_up_ = true;
+    state_->watch.remove(comm_);
+    state_->watch.await_calls();
+    ncclCommAbort(comm_);
+  }
 
   ncclComm_t split_off(int color) {
     ncclComm_t comm = nullptr;
@@ -179,13 +223,15 @@ class NcclCommunicator : public Communicator {
   std::unique_ptr<PendingNccl> enqueue(Collective collective, std::span<float> buffer, int root,
                                        Reduction reduction) {
     const NcclWatch::Call call(state_->watch);
+    if (given_up_) throw Error(std::string(collective_name(collective)) + " was given up");
     const cudaStream_t stream = state_->stream;
     const Mark ready = state_->clock.record(state_->options.current_stream());
     CUDA_CHECK(cudaStreamWaitEvent(stream, event_of(ready), 0));
     Mark started = state_->clock.record(stream);
-    NCCL_CHECK(call_nccl(collective, buffer, root,
-                         reduction == Reduction::kMean ? ncclAvg : ncclSum, rank(), size(), comm_,
-                         stream));
+    check_nccl(
+        call_nccl(collective, buffer, root, reduction == Reduction::kMean ? ncclAvg : ncclSum,
+                  rank(), size(), comm_, stream),
+        collective_name(collective), __FILE__, __LINE__);
     if (collective == Collective::kReduceScatter && rank() > 0) {
       // NCCL leaves the sum in place of this rank's block; the interface, in the first.
       const size_t block = buffer.size_bytes() / size();
@@ -198,6 +244,9 @@ class NcclCommunicator : public Communicator {
   }
 
   void run_here(Collective collective, std::span<float> buffer, int root) override {
+    std::optional<MemoryTaken> taken;
+    const auto size = std::bit_width(buffer.size());
+    if (seen_.emplace(collective, size).second) taken.emplace(*tally_);  // may be the first
     enqueue(collective, buffer, root, Reduction::kSum)->wait_in_host();
   }
   std::vector<double> timed_here(Collective collective, std::span<float> buffer, int times,
@@ -227,6 +276,9 @@ class NcclCommunicator : public Communicator {
   std::unique_ptr<Communicator> owned_;
   Communicator& control_;
   ncclComm_t comm_;
+  std::atomic<bool> given_up_ = false;  ///< no further call: it is being aborted
+  std::shared_ptr<MemoryTally> tally_;
+  std::set<std::pair<Collective, int>> seen_;  ///< and the logarithm of their lengths
 };
 
 }  // namespace
@@ -241,8 +293,9 @@ NcclRuntime::NcclRuntime(NcclOptions options) {
 NcclRuntime::~NcclRuntime() = default;
 
 std::unique_ptr<Communicator> NcclRuntime::world(Communicator& control) {
+  const MemoryTaken taken(*state_->tally);
   ncclComm_t comm = NcclCommunicator::start(*state_, control);
-  return std::make_unique<NcclCommunicator>(state_, control, nullptr, comm);
+  return std::make_unique<NcclCommunicator>(state_, control, nullptr, comm, state_->tally);
 }
 
 }  // namespace forerun

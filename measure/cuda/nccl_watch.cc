@@ -64,6 +64,11 @@ NcclWatch::Call::~Call() {
   watch_.changed_.notify_all();
 }
 
+void NcclWatch::await_calls() {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, std::chrono::duration<double>(kGrace), [this] { return calls_ == 0; });
+}
+
 std::string NcclWatch::trouble() {
   const std::string text = trouble_of_communicators();
   return text.empty() ? trouble_of_collectives() : text;

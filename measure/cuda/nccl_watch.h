@@ -51,6 +51,8 @@ class NcclWatch {
     NcclWatch& watch_;
   };
   static constexpr double kGrace = 1;  // s
+  /// Until no thread is inside, for kGrace at most.
+  void await_calls();
 
  private:
   struct UnderWay {

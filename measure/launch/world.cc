@@ -87,15 +87,30 @@ Communicator& World::control() {
 
 const std::string& World::control_library() const { return parts_->library; }
 
-World::GpuConnection World::connect_gpus([[maybe_unused]] const GpuOptions& options) {
+#ifndef FORERUN_CUDA
+namespace {
+[[noreturn]] void refuse_gpus() {
+  throw Error("this build knows no GPUs; cmake --preset cuda makes one that does");
+}
+}  // namespace
+#endif
+
+World::Gpu World::take_gpu([[maybe_unused]] bool may_share) {
+#ifdef FORERUN_CUDA
+  const GpuOfRank gpu = choose_gpu(control(), may_share);
+  return {gpu.device, gpu.shared};
+#else
+  refuse_gpus();
+#endif
+}
+
+World::GpuConnection World::connect_gpus([[maybe_unused]] const Gpu& gpu,
+                                         [[maybe_unused]] const GpuOptions& options) {
 #ifdef FORERUN_CUDA
   GpuConnection connection;
-  const GpuOfRank gpu = choose_gpu(control(), options.share);
-  connection.device = gpu.device;
-  connection.shared = gpu.shared;
   NcclOptions nccl;
-  nccl.device = gpu.device;
-  nccl.current_stream = [device = static_cast<c10::DeviceIndex>(gpu.device)] {
+  nccl.device = gpu.index;
+  nccl.current_stream = [device = static_cast<c10::DeviceIndex>(gpu.index)] {
     return c10::cuda::getCurrentCUDAStream(device).stream();
   };
   nccl.timeout_s = options.timeout_s;
@@ -108,7 +123,7 @@ World::GpuConnection World::connect_gpus([[maybe_unused]] const GpuOptions& opti
   connection.cuda = loaded_cuda();
   return connection;
 #else
-  throw Error("this build knows no GPUs; cmake --preset cuda makes one that does");
+  refuse_gpus();
 #endif
 }
 

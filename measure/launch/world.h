@@ -26,21 +26,25 @@ class World {
   /// What that is: `Open MPI v4.1.4, thread level serialized`.
   const std::string& control_library() const;
 
+  struct Gpu {
+    int index = 0;        ///< this rank's, as CUDA counts
+    bool shared = false;  ///< some ranks have one GPU
+  };
+  /// Gives each rank a GPU of its host. Throws UsageError where ranks would share one and may not:
+  /// that is to see that it works, not how fast. Collective.
+  Gpu take_gpu(bool may_share);
+
   struct GpuOptions {
-    bool share = false;  ///< ranks may share a GPU: to see that it works, not how fast
     double timeout_s = 60;
     /// NCCL was aborted: see NcclOptions.
     std::function<void(const std::string& what)> failed;
   };
   struct GpuConnection {
     Communicator* world = nullptr;  ///< all ranks: data between GPUs
-    int device = 0;                 ///< this rank's, as CUDA counts
-    bool shared = false;            ///< some ranks have one GPU
     std::string nccl, cuda;         ///< version and path of what is loaded
   };
-  /// Gives each rank a GPU of its host and connects them. Throws UsageError where ranks would share
-  /// one and may not. Collective.
-  GpuConnection connect_gpus(const GpuOptions& options);
+  /// Connects the GPUs that ranks have taken. Collective.
+  GpuConnection connect_gpus(const Gpu& gpu, const GpuOptions& options);
   /// After it nobody calls GpuOptions::failed any more. Collective.
   void disconnect_gpus();
 

@@ -68,6 +68,32 @@ void BucketedStrategy::attach(Communicator& group) {
   }
 }
 
+bool BucketedStrategy::prepare() {
+  std::vector<int64_t> lengths;
+  for (const Bucket& bucket : buckets_) lengths.push_back(bucket.gradients.numel());
+  const auto known = prepared_.find(group_);
+  if (group_->size() == 1 || (known != prepared_.end() && known->second == lengths)) return true;
+  device_.empty_cache();  // what other batches left is the library's, too
+  const bool fits = prepare_groups();
+  for (Bucket& bucket : buckets_) bucket.sent.clear();
+  if (fits) prepared_[group_] = std::move(lengths);
+  return fits;
+}
+
+bool BucketedStrategy::prepare_groups() {
+  return group_->prepare([this] {
+    for (Bucket& bucket : buckets_) communicate(bucket);
+    await_all();
+  });
+}
+
+void BucketedStrategy::await_all() {
+  for (Bucket& bucket : buckets_) {
+    for (Sent& sent : bucket.sent) sent.pending->wait();
+  }
+  device_.settle();
+}
+
 void BucketedStrategy::start_backward(const Mark& now) {
   backward_start_ = now;
   for (Slot& slot : slots_) slot.ready = false;
@@ -161,6 +187,14 @@ double BucketedStrategy::state_bytes() const {
   double bytes = 0;
   for (const Bucket& bucket : buckets_) bytes += static_cast<double>(bucket.state.nbytes());
   return bytes;
+}
+
+std::vector<torch::Tensor> BucketedStrategy::held() const {
+  std::vector<torch::Tensor> held;
+  for (const Bucket& bucket : buckets_) {
+    held.insert(held.end(), {bucket.weights, bucket.gradients, bucket.state});
+  }
+  return held;
 }
 
 /// Rank 0's order of parameters, and whether it was learnt, become everyone's. True if this rank's

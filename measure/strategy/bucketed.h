@@ -11,6 +11,8 @@
 
 #include <torch/csrc/autograd/variable.h>
 
+#include <map>
+
 #include "measure/strategy/strategy.h"
 
 namespace forerun {
@@ -23,6 +25,7 @@ class BucketedStrategy : public Strategy {
   ~BucketedStrategy() override;
 
   void attach(Communicator& group) override;
+  bool prepare() override;
   void set_quiet(bool quiet) override { quiet_ = quiet; }
   void start_backward(const Mark& now) override;
   /// Called by the hooks, in the thread that runs backward.
@@ -32,6 +35,7 @@ class BucketedStrategy : public Strategy {
   std::vector<BucketTrace> buckets() const override;
   std::vector<torch::Tensor> states() override;
   double state_bytes() const override;
+  std::vector<torch::Tensor> held() const override;
 
  protected:
   /// A collective that was started for a bucket.
@@ -59,6 +63,11 @@ class BucketedStrategy : public Strategy {
   /// Starts what makes the gradients of a full bucket means over the group; more than one rank.
   virtual void communicate(Bucket& bucket) = 0;
   virtual void update_buckets(int64_t step);
+  /// Collectives of a step, of zeros and of weights that all ranks share, by
+  /// Communicator::prepare() of the groups that they run in.
+  virtual bool prepare_groups();
+  /// Of `sent`, in the work of prepare(): on the thread that runs it.
+  void await_all();
   /// The whole state of a bucket, [state_copies x length]. May be collective.
   virtual torch::Tensor whole_state(Bucket& bucket) { return bucket.state; }
   /// What this rank keeps of a whole state.
@@ -112,6 +121,7 @@ class BucketedStrategy : public Strategy {
   size_t launched_ = 0;
 
   Communicator* group_ = nullptr;
+  std::map<Communicator*, std::vector<int64_t>> prepared_;  // for buckets of these lengths
   float scale_ = 1;
   Mark backward_start_;
   bool in_backward_ = false;

@@ -31,6 +31,30 @@ class Hierarchical : public BucketedStrategy {
     if (!alone) send(bucket, *nested_->node, Collective::kBroadcast, gradients);
   }
 
+  /// Each of the nested groups for itself; then all must agree.
+  bool prepare_groups() override {
+    bool fits = true;
+    if (nested_->node->size() > 1) {
+      fits = prepare_group(*nested_->node, {Collective::kReduce, Collective::kBroadcast});
+    }
+    if (nested_->leaders != nullptr && nested_->leaders->size() > 1) {
+      fits = prepare_group(*nested_->leaders, {Collective::kAllreduce}) && fits;
+    }
+    for (const std::string& said : group().all_gather(fits ? "fits" : "")) fits &= !said.empty();
+    return fits;
+  }
+
+  bool prepare_group(Communicator& part, const std::vector<Collective>& collectives) {
+    return part.prepare([&] {
+      for (Bucket& bucket : all_buckets()) {
+        for (const Collective collective : collectives) {
+          send(bucket, part, collective, floats_of(bucket.gradients));
+        }
+      }
+      await_all();
+    });
+  }
+
   std::map<Communicator*, NestedGroups> by_group_;
   NestedGroups* nested_ = nullptr;
 };

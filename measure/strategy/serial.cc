@@ -41,6 +41,7 @@ class Serial : public Strategy {
 
   std::vector<BucketTrace> buckets() const override { return {}; }
   std::vector<torch::Tensor> states() override { return states_; }
+  std::vector<torch::Tensor> held() const override { return states_; }
   double state_bytes() const override {
     double bytes = 0;
     for (const torch::Tensor& state : states_) bytes += static_cast<double>(state.nbytes());

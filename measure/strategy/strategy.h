@@ -62,6 +62,9 @@ class Strategy {
   /// Trains in `group` from now on: collective over it, and its rank 0's weights and optimizer
   /// state are everyone's afterwards. `group` must outlive the training.
   virtual void attach(Communicator& group) = 0;
+  /// After attach(), with the network shared: takes what memory the collectives of a step need in
+  /// their library. False on all ranks alike where one has not enough. Collective.
+  virtual bool prepare() { return true; }
   /// The network's outputs for this rank's `inputs`.
   virtual torch::Tensor forward(NeuralNetwork& network, const torch::Tensor& inputs,
                                 const Precision& precision) {
@@ -93,6 +96,8 @@ class Strategy {
   virtual std::vector<torch::Tensor> states() = 0;
   /// Optimizer state that this rank holds.
   virtual double state_bytes() const = 0;
+  /// What it keeps between two steps: gradients, states.
+  virtual std::vector<torch::Tensor> held() const { return {}; }
 };
 
 /// Which processes a strategy trains with, of a world of n devices.

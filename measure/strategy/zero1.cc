@@ -55,6 +55,16 @@ class Zero1 : public BucketedStrategy {
     send(bucket, group(), Collective::kReduceScatter, floats_of(bucket.gradients), reduction());
   }
 
+  bool prepare_groups() override {
+    return group().prepare([this] {
+      for (Bucket& bucket : all_buckets()) {
+        communicate(bucket);
+        send(bucket, group(), Collective::kAllGather, floats_of(bucket.weights));
+      }
+      await_all();
+    });
+  }
+
   void update_buckets(int64_t step) override {
     std::vector<UpdatePiece> parts;
     for (const Bucket& bucket : all_buckets()) {

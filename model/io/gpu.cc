@@ -17,6 +17,7 @@ constexpr std::pair<const char*, std::optional<double> GpuConditions::*> kMemory
     {"allocated_bytes", &GpuConditions::allocated_bytes},
     {"reserved_bytes", &GpuConditions::reserved_bytes},
     {"library_bytes", &GpuConditions::library_bytes},
+    {"nccl_bytes", &GpuConditions::nccl_bytes},
     {"free_at_start_bytes", &GpuConditions::free_at_start_bytes},
 };
 

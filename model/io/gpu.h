@@ -42,8 +42,9 @@ struct GpuConditions {
   double seconds = 0;   ///< that those steps took
   int steps = 0;
   /// What the peak of memory is made of: tensors; what LibTorch held for them; what NCCL, cuBLAS
-  /// and others took beside it. And what was free before any of it.
-  std::optional<double> allocated_bytes, reserved_bytes, library_bytes, free_at_start_bytes;
+  /// and others took beside it, and NCCL of that. And what was free before any of it.
+  std::optional<double> allocated_bytes, reserved_bytes, library_bytes, nccl_bytes;
+  std::optional<double> free_at_start_bytes;
   std::vector<std::string> throttled;        ///< reasons that were seen, in words
   std::vector<std::string> other_processes;  ///< that computed on it, too
 

@@ -27,8 +27,14 @@ class EqualPeers : public Communicator {
   }
   std::unique_ptr<Communicator> split(int) override { return nullptr; }
   [[noreturn]] void abort(int) override { std::abort(); }
+  bool prepare(const std::function<void()>& work) override {
+    if (prepares) work();
+    return fits;
+  }
 
   std::vector<size_t> counts;  ///< floats of each all-reduce
+  bool prepares = false;       ///< as NCCL does
+  bool fits = true;            ///< what it then needs of memory
 
  private:
   void run_here(Collective collective, std::span<float> buffer, int) override {

@@ -293,5 +293,35 @@ TEST(Optimizer, NamesNearOnes) {
             "optimizer \"adm\" is unknown (did you mean adam?)");
 }
 
+TEST(Ddp, LetsALibraryTakeItsMemoryBeforeTheFirstBatch) {
+  Net net;
+  const auto ddp = make_ddp(net.parameters(), {.buckets = {1000, 3000}});
+  EqualPeers group(2);
+  group.prepares = true;
+  ddp->attach(group);
+  EXPECT_TRUE(ddp->prepare());
+  const std::vector<size_t> prepared = std::exchange(group.counts, {});
+  EXPECT_TRUE(ddp->prepare());
+  EXPECT_TRUE(group.counts.empty());  // once
+  train(net, *ddp);
+  EXPECT_EQ(prepared, std::vector(group.counts.begin(), group.counts.begin() + prepared.size()));
+}
+
+TEST(Trainer, SaysOnAllRanksThatALibraryLacksMemory) {
+  TrainerOptions options;
+  Trainer trainer(find_workload("mnist-cnn", "1x12x12"), options);
+  EqualPeers group(2);
+  group.fits = false;
+  EXPECT_THROW(trainer.attach(group), OutOfMemory);
+}
+
+TEST(Trainer, HoldsWeightsGradientsAndStates) {
+  TrainerOptions options;
+  Trainer trainer(find_workload("mnist-cnn", "1x12x12"), options);
+  const double states = trainer.state_bytes();
+  EXPECT_GE(trainer.held_bytes(), states);
+  EXPECT_LT(trainer.held_bytes(), states * 1.1);  // gaps between parameters, and blocks
+}
+
 }  // namespace
 }  // namespace forerun

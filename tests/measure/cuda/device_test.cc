@@ -23,7 +23,8 @@ Function* next(const char* name) {
 }
 }  // namespace
 
-// In place of the runtime's, for everyone in this process: count, then wait.
+// In place of the runtime's, for everyone in this process: count, then wait. Those that give and
+// take memory wait, too, some of them always; LibTorch keeps what it has.
 extern "C" {
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   return next<cudaError_t(cudaStream_t)>("cudaStreamSynchronize")(stream);
@@ -32,6 +33,18 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   return next<cudaError_t(cudaEvent_t)>("cudaEventSynchronize")(event);
 }
 cudaError_t cudaDeviceSynchronize() { return next<cudaError_t()>("cudaDeviceSynchronize")(); }
+cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
+  return next<cudaError_t(void*, const void*, size_t, cudaMemcpyKind)>("cudaMemcpy")(to, from,
+                                                                                     bytes, kind);
+}
+cudaError_t cudaMalloc(void** data, size_t bytes) {
+  return next<cudaError_t(void**, size_t)>("cudaMalloc")(data, bytes);
+}
+cudaError_t cudaFree(void* data) { return next<cudaError_t(void*)>("cudaFree")(data); }
+cudaError_t cudaHostAlloc(void** data, size_t bytes, unsigned flags) {
+  return next<cudaError_t(void**, size_t, unsigned)>("cudaHostAlloc")(data, bytes, flags);
+}
+cudaError_t cudaFreeHost(void* data) { return next<cudaError_t(void*)>("cudaFreeHost")(data); }
 }
 
 namespace forerun {
@@ -173,7 +186,7 @@ TEST_F(OnGpu, WaitsOnceAStep) {
   g_waits = 0;
   while (i < 15) step(*there, i++);
   EXPECT_GE(g_waits, 10);
-  EXPECT_LE(g_waits, 10 + 2);  // and once a second for the clock's anchor
+  EXPECT_LE(g_waits, 10 + 5);  // and five times a second for the clock's anchor
 }
 
 TEST_F(OnGpu, LearnsInEveryPrecision) {
@@ -198,7 +211,7 @@ TEST_F(OnGpu, GoesOnAfterABatchThatDoesNotFit) {
   }
   const auto watch = gpu_->watch_memory();
   EXPECT_TRUE(std::isfinite(step(*there, 1).loss));
-  EXPECT_GT(watch->peak(0)->bytes, there->state_bytes());
+  EXPECT_GT(watch->peak(0, 0)->bytes, there->state_bytes());
 }
 
 }  // namespace

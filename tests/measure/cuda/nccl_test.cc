@@ -59,6 +59,9 @@ class Nccl : public testing::Test {
     here->stuck = false;
     here->launch_ms = 0;
     here->asynchronous = ncclSuccess;
+    here->next_collective = ncclSuccess;
+    here->last_error.clear();
+    here->free_bytes = 5'000'000;
   }
 
   NcclOptions options(double timeout_s = 60) {
@@ -182,6 +185,72 @@ TEST_F(Nccl, AGateOpensByItself) {
   while (!has_passed(event_of(behind))) std::this_thread::yield();
 }
 
+constexpr char kNoMemoryLeft[] = "Failed to CUDA calloc 6291456 bytes";
+
+TEST_F(Nccl, SaysThatTheGpuIsOutOfMemory) {
+  NcclRuntime runtime(options());
+  const auto world = runtime.world(control_);
+  Floats buffer(10);
+  LockedStandIn()->next_collective = ncclUnhandledCudaError;
+  LockedStandIn()->last_error = kNoMemoryLeft;
+  const std::string said = error_of([&] { world->start(Collective::kAllreduce, buffer)->wait(); });
+  EXPECT_TRUE(said.starts_with(
+      "the GPU is out of memory for allreduce (5.00 MB of 80.0 GB are free); a smaller batch, "))
+      << said;
+}
+
+/// Rank 0 of 2, whose peer says in turn how far it is.
+class TalkingControl : public Control {
+ public:
+  explicit TalkingControl(std::vector<std::string> words)
+      : Control(0, 2), words_(std::move(words)) {}
+  std::vector<std::string> gather(const std::string& message, int) override {
+    const std::string word = words_.front();
+    if (words_.size() > 1) words_.erase(words_.begin());
+    return {message, word};
+  }
+
+ private:
+  std::vector<std::string> words_;
+};
+
+class Prepare : public Nccl {
+ protected:
+  /// Whether an all-reduce could be prepared beside a peer that says this.
+  bool prepared(const std::vector<std::string>& words) {
+    TalkingControl control(words);
+    NcclRuntime runtime(options());
+    const auto world = runtime.world(control);
+    log();
+    Floats buffer(10);
+    const bool fits = world->prepare([&] { world->run(Collective::kAllreduce, buffer); });
+    log_ = renumbered(log());
+    world->run(Collective::kAllreduce, buffer);  // whatever came of it, it can be used
+    return fits;
+  }
+  Log log_;
+};
+
+TEST_F(Prepare, IsDoneWhenAllAre) {
+  EXPECT_TRUE(prepared({"at work", "at work", "done"}));
+  EXPECT_EQ(log_.back(), "stream 0 records event 2");
+}
+
+TEST_F(Prepare, StartsAnewWhereMemoryIsShortHere) {
+  LockedStandIn()->next_collective = ncclUnhandledCudaError;
+  LockedStandIn()->last_error = "Cuda failure 2 'out of memory'";
+  EXPECT_FALSE(prepared({"at work"}));
+  const Log end(log_.end() - 3, log_.end());
+  EXPECT_EQ(end, (Log{"abort comm 0", "unique id", "start comm 1 id 42 rank 0 of 2"}));
+}
+
+TEST_F(Prepare, StartsAnewWhereMemoryIsShortElsewhere) {
+  LockedStandIn()->stuck = true;  // our kernel waits for the peer's, until it is aborted
+  EXPECT_FALSE(prepared({"at work", "at work", "no memory"}));
+  const Log end(log_.end() - 3, log_.end());
+  EXPECT_EQ(end, (Log{"abort comm 0", "unique id", "start comm 1 id 42 rank 0 of 2"}));
+}
+
 TEST_F(Nccl, SplitsTheCommunicatorItHas) {
   NcclRuntime runtime(options());
   const auto world = runtime.world(control_);
@@ -192,6 +261,17 @@ TEST_F(Nccl, SplitsTheCommunicatorItHas) {
   EXPECT_EQ(renumbered(log()), (Log{"split comm 0 color 0 key 1", "split comm 0 color -1 key 1"}));
   EXPECT_EQ(part->size(), 1);
   EXPECT_EQ(part->node(), 3);
+}
+
+TEST_F(Nccl, CountsMemoryByGroup) {
+  NcclRuntime runtime(options());
+  const auto world = runtime.world(control_);
+  EXPECT_EQ(world->library_memory().group_bytes, 1000);
+  const auto part = world->split(0);
+  const auto inner = part->split(0), other = world->split(0);
+  EXPECT_EQ(world->library_memory().group_bytes, 4000);
+  EXPECT_EQ(part->library_memory().group_bytes, 2000);  // with what was split from it
+  EXPECT_EQ(part->library_memory().others_bytes, 2000);
 }
 
 TEST_F(Nccl, StartsAnotherBefore218) {

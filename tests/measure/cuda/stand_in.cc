@@ -66,7 +66,7 @@ ncclResult_t collective(const char* name, const void* from, const void* to, size
   note(name, std::to_string(count), how, "shift " + std::to_string(offset), of(comm), of(stream));
   g_stand_in.host_ms += g_stand_in.launch_ms;
   pass(stream, 1);
-  return ncclSuccess;
+  return std::exchange(g_stand_in.next_collective, ncclSuccess);
 }
 
 std::string of(ncclRedOp_t operation) { return operation == ncclAvg ? "avg" : "sum"; }
@@ -171,6 +171,11 @@ cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void*
   }).detach();
   return cudaSuccess;
 }
+cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
+  *free = LockedStandIn()->free_bytes;
+  *total = 80'000'000'000;
+  return cudaSuccess;
+}
 cudaError_t cudaMalloc(void** data, size_t bytes) {
   *data = std::malloc(bytes);
   return cudaSuccess;
@@ -195,7 +200,7 @@ const char* ncclGetErrorString(ncclResult_t code) {
   return code == ncclRemoteError ? "remote process exited or there was a network error"
                                  : "an error";
 }
-const char* ncclGetLastError(ncclComm_t) { return ""; }
+const char* ncclGetLastError(ncclComm_t) { return g_stand_in.last_error.c_str(); }
 ncclResult_t ncclGetVersion(int* version) {
   const LockedStandIn here;
   *version = here->nccl_version;
@@ -210,6 +215,7 @@ ncclResult_t ncclGetUniqueId(ncclUniqueId* id) {
 ncclResult_t ncclCommInitRank(ncclComm_t* comm, int size, ncclUniqueId id, int rank) {
   const LockedStandIn here;
   *comm = reinterpret_cast<ncclComm_t>(++g_comms);
+  here->free_bytes -= 1000;
   note("start", of(*comm), "id", std::to_string(id.internal[0]), "rank", std::to_string(rank), "of",
        std::to_string(size));
   return ncclSuccess;
@@ -217,6 +223,7 @@ ncclResult_t ncclCommInitRank(ncclComm_t* comm, int size, ncclUniqueId id, int r
 ncclResult_t ncclCommSplit(ncclComm_t comm, int color, int key, ncclComm_t* part, ncclConfig_t*) {
   const LockedStandIn here;
   note("split", of(comm), "color", std::to_string(color), "key", std::to_string(key));
+  if (color != NCCL_SPLIT_NOCOLOR) here->free_bytes -= 1000;
   *part = color == NCCL_SPLIT_NOCOLOR ? nullptr : reinterpret_cast<ncclComm_t>(++g_comms);
   return ncclSuccess;
 }

@@ -24,6 +24,9 @@ struct StandIn {
   int nccl_version = NCCL_VERSION_CODE;
   bool stuck = false;  ///< nothing that was given to the device ends
   ncclResult_t asynchronous = ncclSuccess;
+  ncclResult_t next_collective = ncclSuccess;  ///< what the next one returns
+  std::string last_error;                      ///< NCCL's
+  size_t free_bytes = 5'000'000;               ///< less 1 kB for each communicator that starts
   double host_ms = 0;
   double launch_ms = 0;
 

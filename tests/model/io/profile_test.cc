@@ -29,6 +29,7 @@ TEST(Profile, ReadsBackWhatItWrote) {
   EXPECT_EQ(measured.gpus.at(0).allocated_bytes, 1.1e9);
   EXPECT_EQ(measured.gpus.at(0).reserved_bytes, 1.2e9);
   EXPECT_EQ(measured.gpus.at(0).library_bytes, 3e8);
+  EXPECT_EQ(measured.gpus.at(0).nccl_bytes, 2e8);
   EXPECT_EQ(measured.gpus.at(0).free_at_start_bytes, 8e10);
   EXPECT_EQ(measured.buckets.at(1).size_bytes, 26214400);
   EXPECT_EQ(measured.ranks.at(1).backward_s, (std::vector<double>{0.08, 0.082}));

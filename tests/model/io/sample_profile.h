@@ -51,6 +51,7 @@ inline MeasuredConfiguration sample_configuration() {
                     .allocated_bytes = 1.1e9,
                     .reserved_bytes = 1.2e9,
                     .library_bytes = 3e8,
+                    .nccl_bytes = 2e8,
                     .free_at_start_bytes = 8e10,
                     .throttled = {"power limit"},
                     .other_processes = {"python3 (pid 4711, 3.2 GB)"}}};
