@@ -4,7 +4,6 @@ import argparse
 import csv
 import importlib.util
 import json
-import os
 import pathlib
 import socket
 import statistics
@@ -12,161 +11,10 @@ import subprocess
 import sys
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "bench"))
-from pytorch_networks import LARGE_MODELS, MODELS, VOCABULARY, networks  # noqa: E402
+from programs import Clock, Measure, SHAPES, energy, rounded, setting, step_times, tell, workloads, write
+from pytorch import pytorch_steps
 
-SHAPES = MODELS | LARGE_MODELS
-WARMUP = 5
 ROUNDS = 2
-KILL_AFTER = 1.5  # times what a stage may take
-CPU_MEMORY = "1GiB"  # so that a batch that does not fit is soon found
-
-
-def setting(name):
-    return os.environ[name].split(",")
-
-
-def steps_wanted():
-    return int(os.environ["STEPS"])
-
-
-def tell(text):
-    print(text, flush=True)
-
-
-class Clock:
-    """What is left of a stage's seconds; all the time in the world where it was given none."""
-
-    def __init__(self, seconds):
-        self.started, self.seconds, self.longest = time.monotonic(), seconds, 0
-
-    def left(self):
-        return float("inf") if self.seconds is None else self.seconds - (time.monotonic() - self.started)
-
-    def items(self, items):
-        """As many of `items` as have room, each as long as the longest before it; says which have none."""
-        items = list(items)
-        for i, item in enumerate(items):
-            if self.left() < self.longest:
-                tell("  left out, no time: " + "; ".join(" in ".join(map(str, one)) for one in items[i:]))
-                return
-            begun = time.monotonic()
-            yield item
-            self.longest = max(self.longest, time.monotonic() - begun)
-
-
-def workloads():
-    """Model and precision: all models in the first precision, then in the next."""
-    return [(model, precision) for precision in setting("PRECISIONS") for model in setting("MODELS")]
-
-
-class Measure:
-    """Our programs, with what every call says alike."""
-
-    def __init__(self, args):
-        self.bin, self.out, self.device = pathlib.Path(args.bin), args.out, args.device
-        self.limit_s = None if args.seconds is None else KILL_AFTER * args.seconds
-
-    def store(self, name):
-        return self.out / name
-
-    def measure(self, *arguments, store, precision="float32", environment=None, wait=True):
-        command = [str(self.bin / "measure"), *arguments, "--device", self.device, "--precision", precision, "--store", str(store)]
-        if self.device == "cpu":
-            command += ["--memory-per-rank", CPU_MEMORY]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                   env=os.environ | (environment or {}))
-        return self.finished(process) if wait else process
-
-    def finished(self, process):
-        try:
-            out, err = process.communicate(timeout=self.limit_s)
-        except subprocess.TimeoutExpired:
-            process.terminate()
-            process.communicate()
-            raise RuntimeError(f"no end after {self.limit_s:.0f} s") from None
-        if process.returncode != 0:
-            raise RuntimeError(err.strip().splitlines()[-1] if err.strip() else f"exit {process.returncode}")
-        return out
-
-    def train(self, model, batches, precision, store):
-        """Runs by batch."""
-        shape = SHAPES[model][0]
-        self.measure("train", "--model", model, "--input", shape, "--batch", ",".join(map(str, batches)), "--world-sizes", "1",
-                     "--steps", str(steps_wanted() + WARMUP), store=store, precision=precision)
-        runs = [json.loads(file.read_text()) for file in sorted(pathlib.Path(store, "runs").glob("*.json"))]
-        return {run["steps"]["local_batch"]: run["steps"] for run in runs if run["steps"]["precision"].startswith(precision)}
-
-    def predict(self, store, model, batch, precision):
-        """The candidate for one rank, or the sentence that refuses it."""
-        done = subprocess.run([str(self.bin / "predict"), "--store", str(store), "--model", model, "--batch", str(batch), "--gpus", "1",
-                               "--max-accumulation", "1", "--precision", precision, "--json"], capture_output=True, text=True)
-        candidates = json.loads(done.stdout)["candidates"] if done.stdout.strip() else []
-        return (candidates[0], "") if candidates else (None, done.stderr.strip().splitlines()[-1])
-
-
-def step_times(steps):
-    return steps["ranks"][0]["step_time_s"]
-
-
-def energy(steps):
-    gpus = steps.get("gpus", [])
-    return gpus[0].get("energy_per_step_j") if gpus else None
-
-
-def write(path, rows):
-    if not rows:
-        raise RuntimeError("nothing was measured")
-    with open(path, "w", newline="") as file:
-        table = csv.DictWriter(file, rows[0].keys())
-        table.writeheader()
-        table.writerows(rows)
-
-
-def rounded(value, digits=6):
-    return "" if value is None else f"{value:.{digits}g}"
-
-
-def pytorch_child(args):
-    """PyTorch's eager steps of one model and precision at several batches; prints times by batch as JSON."""
-    import torch
-    cuda = args.device == "cuda"
-    place = torch.device(args.device)
-    torch.set_num_threads(1)
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = args.precision == "tf32"
-    shape, classes = SHAPES[args.model]
-    net = networks(torch)[args.model](classes).to(place)
-    optimizer = torch.optim.SGD(net.parameters(), 0.01, momentum=0.9, **({"fused": True} if cuda else {}))
-    result = {}
-    for batch in map(int, args.batches.split(",")):
-        if "x" in shape:
-            inputs = torch.randn(batch, *map(int, shape.split("x")), device=place)
-        else:
-            inputs = torch.randint(VOCABULARY, (batch, int(shape)), device=place)
-        targets = torch.randint(classes, (batch,), device=place)
-        times = []
-        for step in range(-WARMUP, steps_wanted()):
-            start = time.perf_counter()
-            optimizer.zero_grad()
-            with torch.autocast(args.device, torch.bfloat16, enabled=args.precision == "bfloat16"):
-                loss = torch.nn.functional.cross_entropy(net(inputs).float(), targets)
-            loss.backward()
-            optimizer.step()
-            loss.item()  # waits for the device
-            if step >= 0:
-                times.append(time.perf_counter() - start)
-        result[batch] = times
-    tell(json.dumps(result))
-
-
-def pytorch_steps(args, model, precision, batches):
-    done = subprocess.run([sys.executable, __file__, "--device", args.device, "--bin", args.bin, "--out", str(args.out), "pytorch", "--model",
-                           model, "--precision", precision, "--batches", ",".join(map(str, batches))], capture_output=True, text=True)
-    if done.returncode != 0:
-        lines = done.stderr.strip().splitlines()
-        tell(f"  PyTorch, {model} in {precision}: {lines[-1] if lines else 'failed'}")
-        return {}
-    return {int(batch): times for batch, times in json.loads(done.stdout.splitlines()[-1]).items()}
 
 
 class Beside:
@@ -182,7 +30,7 @@ class Beside:
 
     def take(self, turn, model, precision):
         seen = self.measure.train(model, self.batches, precision, self.measure.store(f"beside/{model}-{precision}-{turn}"))
-        theirs = pytorch_steps(self.args, model, precision, self.batches) if self.compare else {}
+        theirs = pytorch_steps(self.args.device, model, precision, self.batches) if self.compare else {}
         for b, steps in seen.items():
             ours, pytorch, _ = self.times.get((model, precision, b), ([], [], None))
             self.times[model, precision, b] = (ours + step_times(steps), pytorch + theirs.get(b, []), steps)
@@ -335,6 +183,20 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def run_as_torchrun(measure, n, arguments, store):
+    """Ranks that know of each other by the environment alone."""
+    port = str(free_port())
+    processes = [measure.measure(*arguments, "--share-gpu", store=store, wait=False, environment={
+        "RANK": str(r), "WORLD_SIZE": str(n), "LOCAL_RANK": str(r), "LOCAL_WORLD_SIZE": str(n), "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": port}) for r in range(n)]
+    try:
+        for process in processes:
+            measure.finished(process)
+    finally:
+        for process in processes:
+            process.kill()
+
+
 def ranks(args):
     """2 and 4 ranks on one device: on a GPU started by environment variables alone, as torchrun does."""
     measure = Measure(args)
@@ -346,12 +208,7 @@ def ranks(args):
             if args.device == "cpu":
                 measure.measure(*common, "--oversubscribe", store=store)
             else:
-                port = str(free_port())
-                processes = [measure.measure(*common, "--share-gpu", store=store, wait=False, environment={
-                    "RANK": str(r), "WORLD_SIZE": str(n), "LOCAL_RANK": str(r), "LOCAL_WORLD_SIZE": str(n), "MASTER_ADDR": "127.0.0.1",
-                    "MASTER_PORT": port}) for r in range(n)]
-                for process in processes:
-                    measure.finished(process)
+                run_as_torchrun(measure, n, common, store)
             tell(f"  {n} ranks on one {args.device}: works ({time.monotonic() - started:.0f} s)")
         except RuntimeError as error:
             tell(f"  {n} ranks on one {args.device}: {error}")
@@ -396,12 +253,7 @@ def main():
     stages = parser.add_subparsers(dest="stage", required=True)
     for stage in (beside, forecast, largest, ranks, summary):
         stages.add_parser(stage.__name__).set_defaults(run=stage)
-    child = stages.add_parser("pytorch")
-    for option in ("--model", "--precision", "--batches"):
-        child.add_argument(option, required=True)
     args = parser.parse_args()
-    if args.stage == "pytorch":
-        return pytorch_child(args)
     try:
         sys.exit(0 if args.run(args) else 1)
     except RuntimeError as error:
