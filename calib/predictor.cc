@@ -50,6 +50,11 @@ double point_of(const std::vector<LogNormal>& parts, const std::vector<double>& 
 
 }  // namespace
 
+Seconds<> Prediction::exposed_low() const {
+  const Seconds<> least = parts.exposed_communication - (step_time - low);
+  return least.value() > 0 ? least : Seconds<>(0);
+}
+
 struct Predictor::State {
   /// A workload's hypotheses, conditioned when it is first asked.
   struct Workload {

@@ -21,6 +21,11 @@ struct Prediction {
   StepTime<> parts;  ///< compute, exposed communication, ...: they add up to step_time
   double doublings_beyond =
       0;  ///< log2 of the world size beyond the largest one measured; 0 inside
+
+  /// 90 % interval of parts.exposed_communication: it is what is left of the step, so all that the
+  /// step may be off by is laid on it. Wide against the little that backward just fails to hide.
+  Seconds<> exposed_low() const;
+  Seconds<> exposed_high() const { return parts.exposed_communication + (high - step_time); }
 };
 
 /// What was measured, which is as far as a prediction can be trusted.

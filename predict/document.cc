@@ -36,6 +36,8 @@ Json candidate_json(const Candidate& c) {
   out["step_time_s"] = known(c.prediction.step_time.value());
   out["step_time_low_s"] = known(c.prediction.low.value());
   out["step_time_high_s"] = known(c.prediction.high.value());
+  out["exposed_communication_low_s"] = known(c.prediction.exposed_low().value());
+  out["exposed_communication_high_s"] = known(c.prediction.exposed_high().value());
   out["throughput_samples_per_s"] = known(c.throughput);
   out["speedup"] = known(c.speedup);
   out["efficiency"] = known(c.efficiency);

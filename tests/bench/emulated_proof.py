@@ -39,6 +39,13 @@ def median_of(configuration, key):
     return statistics.median(statistics.median(r[key]) for r in ranks)
 
 
+def judged(predicted, observed):
+    """A point with its 90 % interval against what was."""
+    point, low, high = predicted
+    return {"error": point / observed - 1 if observed else 0, "inside": low <= observed <= high,
+            "half_width": high / point - 1 if point else 0}
+
+
 class Proof:
     def __init__(self, options):
         self.options = options
@@ -104,9 +111,10 @@ class Proof:
         document = json.loads(run([self.bin / "predict", "--store", store, "--model", model, "--batch",
                                    batch * hosts, "--gpus", hosts, "--gpus-per-node", 1, "--json"],
                                   stdout=subprocess.PIPE).stdout)
-        parts = next(c for c in document["candidates"] if c["gpus"] == hosts)["breakdown"]
-        return [float(row[k]) for k in ("predicted_step_time_s", "low_s", "high_s")] + \
-            [parts["exposed_communication_s"]]
+        candidate = next(c for c in document["candidates"] if c["gpus"] == hosts)
+        return {"step_s": [float(row[k]) for k in ("predicted_step_time_s", "low_s", "high_s")],
+                "exposed_s": [candidate["breakdown"]["exposed_communication_s"],
+                              candidate["exposed_communication_low_s"], candidate["exposed_communication_high_s"]]}
 
     def timeline(self, configurations, hosts, batch):
         """What the ring's bandwidth term alone says, with one factor fitted on the larger fitted scales."""
@@ -145,12 +153,11 @@ class Proof:
             step, exposed = median_of(c, "step_time_s"), median_of(c, "exposed_comm_s")
             simulated = self.timeline(workload["configurations"], hosts, batch)
             row = {"model": f"{model} x {batch}", "ratio": ratio, "hosts": hosts, "steps": len(c["ranks"][0]["step_time_s"]),
-                   "step_s": step, "exposed_s": exposed,
+                   "measured_half_width": c["relative_half_width"], "step_s": step, "exposed_s": exposed,
                    "simulated_error": simulated[0] / step - 1, "simulated_exposed_error": simulated[1] / exposed - 1 if exposed else 0}
             if predicted:
-                row |= {"error": predicted[0] / step - 1, "exposed_error": predicted[3] / exposed - 1 if exposed else 0,
-                        "inside": predicted[1] <= step <= predicted[2],
-                        "half_width": predicted[2] / predicted[0] - 1}
+                row |= judged(predicted["step_s"], step) | \
+                    {f"exposed_{key}": value for key, value in judged(predicted["exposed_s"], exposed).items()}
             self.rows.append(row)
             print_row(row)
 
@@ -163,15 +170,17 @@ class Proof:
             for key in ("error", "exposed_error", "simulated_error", "simulated_exposed_error"):
                 errors = [100 * abs(r[key]) for r in rows]
                 text += f"  {key.replace('_', ' ')} {statistics.median(errors):.1f} / {max(errors):.1f}"
-            print(text + f"  inside {sum(r['inside'] for r in rows)} of {len(rows)}")
+            print(text + f"  inside: step {sum(r['inside'] for r in rows)}, exposed "
+                  f"{sum(r['exposed_inside'] for r in rows)} of {len(rows)}")
 
 
 def print_row(row):
-    text = f"{row['model']:16} ratio {row['ratio']:<4g} {row['hosts']:3} hosts  step {row['step_s']:7.3f} s  exposed " \
-           f"{row['exposed_s']:7.3f} s"
+    text = f"{row['model']:16} ratio {row['ratio']:<4g} {row['hosts']:3} hosts  step {row['step_s']:7.3f} s " \
+           f"(+-{100 * row['measured_half_width']:.1f} % in {row['steps']})  exposed {row['exposed_s']:7.3f} s"
     if "error" in row:
         text += f"  predicted {100 * row['error']:+5.1f} % (+-{100 * row['half_width']:.1f}," \
-                f" {'inside' if row['inside'] else 'OUTSIDE'}), exposed {100 * row['exposed_error']:+6.1f} %"
+                f" {'inside' if row['inside'] else 'OUTSIDE'}), exposed {100 * row['exposed_error']:+6.1f} %" \
+                f" (+{100 * row['exposed_half_width']:.0f}, {'inside' if row['exposed_inside'] else 'OUTSIDE'})"
     else:
         text += "  refused"
     print(text + f"  timeline {100 * row['simulated_error']:+5.1f} %, exposed"

@@ -44,6 +44,19 @@ TEST(Predictor, PartsAddUpAndIntervalsHoldThePoint) {
   }
 }
 
+// 10 s, of which 1 s is exposed; the step may be 2 s shorter or 3 s longer.
+TEST(Prediction, ExposedCommunicationTakesAllThatTheStepMayBeOffBy) {
+  Prediction p;
+  p.step_time = Seconds<>(10);
+  p.low = Seconds<>(8);
+  p.high = Seconds<>(13);
+  p.parts.exposed_communication = Seconds<>(1);
+  EXPECT_DOUBLE_EQ(p.exposed_low().value(), 0);
+  EXPECT_DOUBLE_EQ(p.exposed_high().value(), 4);
+  p.low = Seconds<>(9.5);
+  EXPECT_DOUBLE_EQ(p.exposed_low().value(), 0.5);
+}
+
 TEST(Predictor, IntervalsWidenBeyondWhatWasMeasured) {
   const Predictor predictor(synthetic_calibration(synthetic_placements()));
   const Prediction inside = predictor.predict("large", at(4, 8, 32));

@@ -45,10 +45,26 @@ TEST(ForecastJson, HoldsThePromisedKeys) {
   const Json j = to_json(some_forecast());
   EXPECT_EQ(j["format"], "forerun-forecast");
   EXPECT_EQ(j["version"], 1);
-  for (const char* key :
-       {"gpus", "nodes", "gpus_per_node", "local_batch", "accumulation", "global_batch", "strategy",
-        "step_time_s", "step_time_low_s", "step_time_high_s", "throughput_samples_per_s", "speedup",
-        "efficiency", "time_s", "cost", "peak_memory_bytes", "breakdown", "launch"}) {
+  for (const char* key : {"gpus",
+                          "nodes",
+                          "gpus_per_node",
+                          "local_batch",
+                          "accumulation",
+                          "global_batch",
+                          "strategy",
+                          "step_time_s",
+                          "step_time_low_s",
+                          "step_time_high_s",
+                          "exposed_communication_low_s",
+                          "exposed_communication_high_s",
+                          "throughput_samples_per_s",
+                          "speedup",
+                          "efficiency",
+                          "time_s",
+                          "cost",
+                          "peak_memory_bytes",
+                          "breakdown",
+                          "launch"}) {
     EXPECT_FALSE(j["recommendation"].at(key).is_null()) << key;
     for (const Json& c : j["candidates"]) EXPECT_TRUE(c.contains(key)) << key;
   }
