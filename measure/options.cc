@@ -131,6 +131,14 @@ auto parse_option(const std::string& option, const std::string& text, Parse pars
   }
 }
 
+size_t bucket_bytes(const std::string& option, const std::string& text,
+                    const std::string& default_text) {
+  const double bytes = parse_option(option, text, parse_size).value();
+  if (bytes >= sizeof(float)) return static_cast<size_t>(bytes);
+  throw UsageError(option + " \"" + text + "\" (must be at least 4 bytes, one gradient; " +
+                   "the default is " + default_text + ")");
+}
+
 void read_texts(const Texts& texts, MeasureOptions& options) {
   options.models = parse_option("--model", texts.models, parse_name_list);
   options.batches = parse_option("--batch", texts.batches, parse_int_list);
@@ -141,11 +149,10 @@ void read_texts(const Texts& texts, MeasureOptions& options) {
   options.timeout_s = positive_duration("--timeout", texts.timeout, "the default is 60s");
   options.memory_per_rank_bytes =
       parse_option("--memory-per-rank", texts.memory, parse_size).value();
-  const auto bytes = [](const char* option, const std::string& text) {
-    return static_cast<size_t>(parse_option(option, text, parse_size).value());
-  };
-  options.buckets = {.first_bytes = bytes("--first-bucket", texts.first_bucket),
-                     .cap_bytes = bytes("--bucket", texts.bucket)};
+  const Texts defaults;
+  options.buckets = {
+      .first_bytes = bucket_bytes("--first-bucket", texts.first_bucket, defaults.first_bucket),
+      .cap_bytes = bucket_bytes("--bucket", texts.bucket, defaults.bucket)};
   options.collectives = parse_option("--collectives", texts.collectives, parse_collectives);
   for (const std::string& strategy : options.strategies) find_strategy(strategy);
   Precision precision = find_precision(options.precision);

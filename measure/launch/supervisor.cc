@@ -70,11 +70,13 @@ class ChatterFilter {
  private:
   void flush_line() {
     const bool frame = line_.starts_with("------------------------------");
+    // Open MPI, of what was our own doing.
+    const bool forwarding = line_.starts_with("mpirun: Forwarding signal");
     // MPICH: its banner, and what MPI_Abort says.
     const bool banner = line_.starts_with("====") || line_.starts_with("=   ") ||
                         (line_.starts_with("Abort(") && line_.find("MPI_Abort") != line_.npos);
     if (frame) inside_ = !inside_;
-    if (frame || inside_ || banner) {
+    if (frame || inside_ || banner || forwarding) {
       chatter_ += line_;
     } else if (!line_.empty()) {
       if (line_.find("measure: rank ") != std::string::npos) rank_spoke_ = true;

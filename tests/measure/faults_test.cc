@@ -79,7 +79,7 @@ TEST(Faults, ARankThatThrowsEndsTheJobAndIsNamed) {
   EXPECT_EQ(done.exit_code, 1);
   EXPECT_EQ(count(done.err, "measure: rank 1 on host "), 1) << done.err;
   EXPECT_TRUE(holds(done.err, "digits")) << done.err;
-  EXPECT_TRUE(holds(done.err, "(while ")) << done.err;
+  EXPECT_TRUE(holds(done.err, "(while starting)")) << done.err;
 }
 
 /// A file system with room for so many bytes; nothing where it cannot be made.
@@ -110,6 +110,7 @@ TEST(Faults, AFullDiskKeepsTheProfileThatWasThere) {
   EXPECT_EQ(done.exit_code, 1);
   EXPECT_EQ(count(done.err, "No space left on device"), 1) << done.err;
   EXPECT_TRUE(holds(done.err, "measure: rank 0 on host ")) << done.err;
+  EXPECT_TRUE(holds(done.err, "(while training mnist-cnn, 1 rank x ")) << done.err;
   load_profile(disk.path() / "profile.json");  // as it was before, and whole
   for (const auto& entry : std::filesystem::directory_iterator(disk.path())) {
     EXPECT_EQ(entry.path().filename(), "profile.json");

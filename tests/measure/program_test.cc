@@ -109,6 +109,11 @@ TEST(Measure, RefusesBadInputBeforeItStarts) {
       {{"--threads", "0"}, 2, "--threads: 0 (must be > 0)"},
       {{"--threads", "two"}, 2, "--threads: \"two\" (expected a number)"},
       {{"--timeout", "0s"}, 2, "the default is 60s"},
+      {{"--bucket", "0"},
+       2,
+       "--bucket \"0\" (must be at least 4 bytes, one gradient; the default is 25MiB)"},
+      {{"--first-bucket", "3B"}, 2, "--first-bucket \"3B\" (must be at least 4 bytes"},
+      {{"--bucket", ""}, 2, "--bucket \"\""},
       {{"--model", "no/such/model.pt"}, 2, "no/such/model.pt: no such file"},
       {{"--input", "3x32", "--model", "resnet18"}, 2, "3x224x224"},
       {{"--world-sizes", "100000"}, 2, "--oversubscribe"},
@@ -263,6 +268,13 @@ TEST(Train, NotANumberNamesRankAndStep) {
   const std::string said = sentence(done.err, "the loss is");
   EXPECT_TRUE(holds(said, "rank 0 on host ")) << said;
   EXPECT_TRUE(holds(said, "in step ")) << said;
+  EXPECT_TRUE(holds(said, "(while training mnist-cnn, 2 ranks x 16)")) << said;
+}
+
+/// What RunningJob does when a fault hits it.
+bool names_the_phase(const std::string& said) {
+  return holds(said, "while sweeping allreduce of ") ||
+         holds(said, "while training mnist-cnn, 2 ranks x 16");
 }
 
 /// A measurement that would go on for long, with its ranks at work.
@@ -283,6 +295,7 @@ class RunningJob {
 
   bool started() const { return started_; }
   Program& program() { return *program_; }
+  const std::filesystem::path& store() const { return folder_.path(); }
   pid_t rank(int r) const { return ranks_.at(r); }
   /// Nothing of the job is left, and the profile is whole.
   void expect_clean_end() const {
@@ -311,8 +324,13 @@ TEST(Faults, KilledRankIsNamed) {
   const std::string said = sentence(done.err, "was ended by");
   EXPECT_TRUE(holds(said, "rank 1 on host ")) << said;
   EXPECT_TRUE(holds(said, "signal 9")) << said;
-  EXPECT_TRUE(holds(said, "while ")) << said;
+  EXPECT_TRUE(names_the_phase(said)) << said;
   job.expect_clean_end();
+  const Finished next =
+      run_measure({"--model", "mnist-cnn", "--local-batch", "16", "--world-sizes", "2",
+                   "--oversubscribe", "--budget", "6s", "--store", job.store()});
+  EXPECT_EQ(next.exit_code, 0) << next.err;
+  EXPECT_TRUE(holds(next.err, "measure: continuing ")) << next.err;
 }
 
 TEST(Faults, StoppedRankEndsTheJobAfterTheTimeout) {
@@ -323,6 +341,8 @@ TEST(Faults, StoppedRankEndsTheJobAfterTheTimeout) {
   EXPECT_EQ(done.exit_code, 1);
   const std::string said = sentence(done.err, "no progress for 3.00 s");
   EXPECT_TRUE(holds(said, "measure: rank 0 on host ")) << said;
+  EXPECT_TRUE(names_the_phase(said)) << said;
+  EXPECT_EQ(count(done.err, "measure: rank "), 1) << done.err;
   job.expect_clean_end();
 }
 
@@ -334,6 +354,7 @@ TEST(Faults, InterruptKeepsWhatWasMeasured) {
   EXPECT_EQ(done.exit_code, 1);
   EXPECT_TRUE(holds(done.err, "what was measured is kept")) << done.err;
   EXPECT_TRUE(holds(done.out, "Stopped early")) << done.out << done.err;
+  EXPECT_FALSE(holds(done.err, "Forwarding signal")) << done.err;
   job.expect_clean_end();
 }
 
