@@ -9,11 +9,13 @@ namespace {
 
 constexpr Eigen::Index kChunk = 256;  // points solved at once
 
-/// What the network may do at world sizes that nothing was measured at: 3 % of the communication a
-/// doubling.
-double beyond_variance(const Linearization& formula, double doublings) {
-  constexpr double kPerDoubling = 0.03;
-  return std::pow(kPerDoubling * doublings, 2) * formula.communication_share();
+/// What communication may do at world sizes that nothing was measured at: by 3 % a doubling the
+/// network differs from its formula, by 5 % what one workload tells of it; several tell more.
+double beyond_variance(const Linearization& formula, double doublings, int workloads) {
+  constexpr double kNetwork = 0.03, kOneWorkload = 0.05;
+  const double per_doubling =
+      kNetwork * kNetwork + kOneWorkload * kOneWorkload / std::max(1, workloads);
+  return per_doubling * doublings * doublings * formula.communication_share();
 }
 
 }  // namespace
@@ -22,11 +24,17 @@ double doublings_beyond(const Configuration& at, int measured_max_gpus) {
   return std::max(0.0, std::log2(static_cast<double>(at.world_size()) / measured_max_gpus));
 }
 
-ConditionedWorkload::ConditionedWorkload(ConditionedSeries given, int measured_max_gpus,
+MeasuredWorld measured_world(const Calibration& calibration, int network) {
+  const auto& all = calibration.workloads;
+  const auto several = std::count_if(all.begin(), all.end(), [&](const WorkloadCalibration& w) {
+    return w.network == network && w.max_gpus > 1;
+  });
+  return {calibration.networks[network].max_gpus, static_cast<int>(several)};
+}
+
+ConditionedWorkload::ConditionedWorkload(ConditionedSeries given, MeasuredWorld measured,
                                          double interval_scale)
-    : given_(std::move(given)),
-      measured_max_gpus_(measured_max_gpus),
-      interval_scale_(interval_scale) {}
+    : given_(std::move(given)), measured_(measured), interval_scale_(interval_scale) {}
 
 void ConditionedWorkload::predict(const std::vector<Configuration>& at, std::vector<LogNormal>& out,
                                   std::vector<StepTime<>>* parts) const {
@@ -54,10 +62,11 @@ void ConditionedWorkload::predict_chunk(const Configuration* at, Eigen::Index co
     by_network.col(i) = formula.by_network;
     out[i].mean = formula.log_time + formula.by_workload.dot(given_.offset) +
                   cross.col(i).dot(given_.weights);
-    out[i].variance = covariance(given_.process, point, point) +
-                      formula.by_workload.dot(prior_variance.cwiseProduct(formula.by_workload)) +
-                      noise_variance(given_.process, point) + given_.traits.repeat_variance +
-                      beyond_variance(formula, doublings_beyond(at[i], measured_max_gpus_));
+    out[i].variance =
+        covariance(given_.process, point, point) +
+        formula.by_workload.dot(prior_variance.cwiseProduct(formula.by_workload)) +
+        noise_variance(given_.process, point) + given_.traits.repeat_variance +
+        beyond_variance(formula, doublings_beyond(at[i], measured_.gpus), measured_.workloads);
   }
   // What the rows do not explain of the network parameters' effect.
   const Eigen::MatrixXd unexplained = by_network - given_.solved.solved_network.transpose() * cross;

@@ -16,10 +16,17 @@ struct LogNormal {
 /// log2 of a world size beyond the largest measured one; 0 inside.
 double doublings_beyond(const Configuration& at, int measured_max_gpus);
 
+/// Up to where a network was measured, and by how much.
+struct MeasuredWorld {
+  int gpus = 1;
+  int workloads = 1;  ///< that were measured on several ranks
+};
+MeasuredWorld measured_world(const Calibration& calibration, int network);
+
 class ConditionedWorkload {
  public:
   /// `interval_scale`: of standard deviations on several ranks.
-  ConditionedWorkload(ConditionedSeries given, int measured_max_gpus, double interval_scale = 1);
+  ConditionedWorkload(ConditionedSeries given, MeasuredWorld measured, double interval_scale = 1);
 
   /// Fills means, variances (of the mean of about 16 steps) and, unless null, the formula's parts
   /// for `at` in order. Cost: one triangular solve with the rows for each.
@@ -30,7 +37,7 @@ class ConditionedWorkload {
   void predict_chunk(const Configuration* at, Eigen::Index count, LogNormal* out) const;
 
   ConditionedSeries given_;
-  int measured_max_gpus_ = 1;
+  MeasuredWorld measured_;
   double interval_scale_ = 1;
 };
 

@@ -31,7 +31,7 @@ std::optional<double> miss_from_one_rank(const Calibration& calibration,
   for (const int unseen : {kOverlap, kWireBytes}) own.estimate[unseen] = own.prior_mean[unseen];
   const NetworkCalibration& network = calibration.networks[workload.network];
   const ConditionedWorkload predictor(condition(lone, own, network.hypotheses[hypothesis]),
-                                      network.max_gpus);
+                                      measured_world(calibration, workload.network));
   std::vector<Configuration> at;
   for (const FittedPoint& p : several) at.push_back(p.at);
   std::vector<LogNormal> predicted;

@@ -91,7 +91,8 @@ struct Predictor::State {
       const NetworkCalibration& network = calibration.networks[w.network];
       for (size_t h = 0; h < w.hypotheses.size(); ++h) {
         const double scale = w.max_gpus == 1 ? lone_scales(w.network)[h] : network.interval_scale;
-        out.hypotheses.emplace_back(condition(calibration, w, h), network.max_gpus, scale);
+        out.hypotheses.emplace_back(condition(calibration, w, h),
+                                    measured_world(calibration, w.network), scale);
       }
       if (w.method != "model") {
         std::vector<FitPoint> points;
