@@ -243,7 +243,8 @@ double Trainer::held_bytes() const {
   double bytes = 0;
   for (const torch::Tensor& tensor : held) {
     if (!tensor.defined() || !seen.insert(tensor.storage().unsafeGetStorageImpl()).second) continue;
-    bytes += static_cast<double>((tensor.storage().nbytes() + kBlock - 1) / kBlock * kBlock);
+    const size_t blocks = (tensor.storage().nbytes() + kBlock - 1) / kBlock;
+    bytes += static_cast<double>(blocks * kBlock);
   }
   return bytes;
 }
