@@ -1,23 +1,20 @@
 #include "measure/campaign.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <map>
 #include <optional>
 #include <utility>
 
 #include "measure/block.h"
 #include "measure/clock.h"
+#include "measure/findings.h"
 #include "measure/link_check.h"
 #include "measure/nccl_record.h"
 #include "measure/plan.h"
 #include "measure/progress.h"
 #include "measure/request.h"
 #include "measure/schedule.h"
-#include "measure/stop_rule.h"
-#include "measure/summary.h"
 #include "measure/sweep.h"
-#include "measure/taken_apart.h"
 #include "model/error.h"
 #include "model/io/command_line.h"
 
@@ -50,69 +47,33 @@ class Campaign {
         options_(options),
         world_sizes_(world_sizes),
         groups_(job.world, with_one(world_sizes)),
-        store_(options.store),
         progress_(job.terminal),
-        deadline_s_(job.started_s + options.budget_s * (1 - kEndShare)) {
+        deadline_s_(job.started_s + options.budget_s * (1 - kEndShare)),
+        findings_(job, options, subjects_, progress_) {
     for (WorkloadRequest& request : requests(options, world_sizes)) {
-      requests_.emplace(request.workload.name, std::move(request));
+      const std::string name = request.workload.name;
+      subjects_[name] = {std::move(request), {}};
     }
   }
 
   void run() {
-    if (job_.leads()) open_profile();
+    if (job_.leads()) findings_.open();
     sweep();
     check_neighbours();
     plan();
     train();
     keep_what_nccl_said();
     if (job_.leads()) {
-      save();
+      findings_.save();
       progress_.clear();
-      print_summary(summary(), options_.json);
+      findings_.print();
     }
   }
 
  private:
-  void open_profile() {
-    if (std::filesystem::exists(store_.profile())) {
-      profile_ = load_profile(store_.profile());
-      require_same_machine(store_.profile(), profile_.machine, job_.machine);
-      progress_.line("measure: continuing " + store_.profile().string());
-    }
-    profile_.machine = grown(profile_.machine, job_.machine);
-    for (const auto& [name, request] : requests_) {
-      const WorkloadProfile* known = profile_.find(name);
-      if (known != nullptr && known->input != request.workload.input.text()) {
-        throw Error(store_.profile().string() + ": holds " + name + " with input " + known->input +
-                    " (asked: " + request.workload.input.text() +
-                    "); name another store with --store DIR");
-      }
-      const std::string optimizer = Optimizer::named(options_.optimizer).name();
-      if (known != nullptr && !known->optimizer.starts_with(optimizer + ",")) {
-        throw Error(store_.profile().string() + ": holds " + name + " trained by " +
-                    known->optimizer + " (asked: " + optimizer +
-                    "); name another store with --store DIR");
-      }
-    }
-    save();
-  }
-
   void keep_what_nccl_said() {
     if (job_.nccl_log == nullptr) return;
-    profile_.machine.nccl = collect_nccl_log(job_.world, *job_.nccl_log);
-  }
-
-  void save() {
-    save_profile(store_.profile(), profile_);
-    saved_s_ = clock_now();
-  }
-
-  /// Saving may cost a few percent of the time, no more: slow disks are saved to less often.
-  void save_unless_just_done() {
-    if (clock_now() - saved_s_ < 20 * save_cost_s_) return;
-    const double start = clock_now();
-    save();
-    save_cost_s_ = clock_now() - start;
+    findings_.profile().machine.nccl = collect_nccl_log(job_.world, *job_.nccl_log);
   }
 
   void sweep() {
@@ -122,8 +83,8 @@ class Campaign {
     while (sweep.largest_bytes > job_.machine.memory_per_rank_bytes / 4) sweep.largest_bytes /= 2;
     sweep.collectives = collectives();
     const SweepGroups groups(job_, groups_, world_sizes_);
-    forerun::sweep(job_, groups, sweep, profile_.network, [this] {
-      save_unless_just_done();
+    forerun::sweep(job_, groups, sweep, findings_.profile().network, [this] {
+      findings_.save_unless_just_done();
       progress_.bar((clock_now() - job_.started_s) / options_.budget_s, deadline_s_ - clock_now(),
                     "sweeping the network");
     });
@@ -134,12 +95,12 @@ class Campaign {
   void check_neighbours() {
     constexpr double kSize = 4 << 20;
     constexpr int kRepetitions = 3;
-    const bool due =
-        job_.leads() && profile_.pairs.empty() && !stop_requested() && clock_now() < deadline_s_;
+    const bool due = job_.leads() && findings_.profile().pairs.empty() && !stop_requested() &&
+                     clock_now() < deadline_s_;
     const Json command = job_.next_command({{"check", due}}, 1);
     if (!command.at("check").get<bool>()) return;
     std::vector<HostPair> pairs = check_links(job_, kSize, kRepetitions);
-    if (job_.leads()) profile_.pairs = std::move(pairs);
+    if (job_.leads()) findings_.profile().pairs = std::move(pairs);
   }
 
   /// What was asked for, else what the strategies send.
@@ -149,16 +110,16 @@ class Campaign {
   }
 
   void tell_sweep(const SweepOptions& options) {
+    const std::vector<SweepPoint>& network = findings_.profile().network;
     double largest = 0;
-    for (const SweepPoint& point : profile_.network) largest = std::max(largest, point.size_bytes);
+    for (const SweepPoint& point : network) largest = std::max(largest, point.size_bytes);
     std::string names;
     for (const Collective collective : collectives()) {
       names.append(names.empty() ? "" : ", ").append(collective_name(collective));
     }
     if (largest > 0) {
-      progress_.line("measured the network (" + names +
-                     "): " + std::to_string(profile_.network.size()) + " points up to " +
-                     format_bytes(Bytes<>(largest)));
+      progress_.line("measured the network (" + names + "): " + std::to_string(network.size()) +
+                     " points up to " + format_bytes(Bytes<>(largest)));
     }
     std::string left_out;
     for (const double size : sweep_sizes(options)) {
@@ -173,27 +134,30 @@ class Campaign {
   /// Everything that is asked, the same list on every rank.
   void plan() {
     std::vector<Question> questions;
-    for (const auto& [name, request] : requests_) {
-      const NetworkFacts facts = workload_facts(request.workload);
-      facts_[name] = facts;
+    for (auto& [name, subject] : subjects_) {
+      subject.facts = workload_facts(subject.request.workload);
       for (const std::string& strategy : options_.strategies) {
         for (const int n : world_sizes_) {
-          if (!can_run(strategy, n)) continue;
-          const std::vector<int> grid =
-              request.local_batches.empty()
-                  ? local_batch_grid(request.global_batches, world_sizes_, n)
-                  : request.local_batches;
-          for (const int b : grid) {
-            if (options_.rehearsal.active() && !request.recordings.contains(b)) continue;
-            questions.push_back({name, strategy, n, b, facts.flop_per_sample});
-          }
+          if (can_run(strategy, n)) ask(subject, strategy, n, questions);
         }
       }
     }
     schedule_ = std::make_unique<Schedule>(std::move(questions), StopGoal{}, deadline_s_);
-    records_.resize(schedule_->questions().size());
-    announced_.resize(records_.size(), false);
-    if (job_.leads()) load_earlier();
+    if (job_.leads()) findings_.begin(*schedule_);
+  }
+
+  void ask(const Subject& subject, const std::string& strategy, int world_size,
+           std::vector<Question>& questions) const {
+    const WorkloadRequest& request = subject.request;
+    const std::vector<int> grid =
+        request.local_batches.empty()
+            ? local_batch_grid(request.global_batches, world_sizes_, world_size)
+            : request.local_batches;
+    for (const int b : grid) {
+      if (options_.rehearsal.active() && !request.recordings.contains(b)) continue;
+      questions.push_back(
+          {request.workload.name, strategy, world_size, b, subject.facts.flop_per_sample});
+    }
   }
 
   bool can_run(const std::string& strategy, int world_size) {
@@ -207,56 +171,6 @@ class Campaign {
                      std::to_string(nodes) + ")");
     }
     return nodes == 1;
-  }
-
-  void load_earlier() {
-    int precise = 0;
-    for (size_t i = 0; i < schedule_->questions().size(); ++i) {
-      const Question& question = schedule_->questions()[i];
-      const MeasuredConfiguration* known = workload(question.model).find(at(question));
-      if (known == nullptr) continue;
-      earlier_[static_cast<int>(i)] = *known;
-      if (known->status == "out_of_memory") {
-        schedule_->out_of_memory(static_cast<int>(i));
-        announced_[i] = true;
-        continue;
-      }
-      const Blocks blocks = known->blocks();
-      schedule_->preload(static_cast<int>(i),
-                         blocks.empty() ? Blocks{known->step_times()} : blocks);
-      announced_[i] = schedule_->precise(static_cast<int>(i));
-      precise += announced_[i] ? 1 : 0;
-    }
-    if (!earlier_.empty()) {
-      progress_.line("measure: " + std::to_string(precise) + " of " +
-                     std::to_string(records_.size()) +
-                     " configurations are already precise and are not repeated");
-    }
-  }
-
-  Configuration at(const Question& question) const {
-    Configuration at;
-    at.placement = job_.map.placement(question.world_size);
-    at.local_batch = question.local_batch;
-    at.accumulation = options_.accumulation;
-    at.strategy = question.strategy;
-    at.precision = options_.precision;
-    return at;
-  }
-
-  /// Rank 0's entry of a model in the profile, made if there is none.
-  WorkloadProfile& workload(const std::string& name) {
-    if (WorkloadProfile* known = profile_.find(name)) return *known;
-    const NetworkFacts& facts = facts_.at(name);
-    WorkloadProfile made;
-    made.name = name;
-    made.input = requests_.at(name).workload.input.text();
-    made.optimizer = Optimizer::named(options_.optimizer, options_.learning_rate).text();
-    made.parameters = facts.parameters;
-    made.grad_bytes = facts.grad_bytes;
-    made.flop_per_sample = facts.flop_per_sample;
-    profile_.workloads.push_back(std::move(made));
-    return profile_.workloads.back();
   }
 
   void train() {
@@ -274,23 +188,7 @@ class Campaign {
       patience_s = command.at("expected_s");
       execute(command, block);
     }
-    if (job_.leads()) {
-      for (size_t q = 0; q < records_.size(); ++q) {
-        MeasuredConfiguration* kept = kept_configuration(static_cast<int>(q));
-        const std::string name = schedule_->questions()[q].text();
-        // What other questions told of drift since.
-        if (kept != nullptr && !kept->ranks.empty()) {
-          kept->relative_half_width = schedule_->half_width(static_cast<int>(q));
-        }
-        if (kept != nullptr && !announced_[q]) progress_.line(describe(name, *kept));
-        if (kept == nullptr && !schedule_->left_out().contains(static_cast<int>(q))) {
-          progress_.line("left out " + name + ": the budget ended during its warm-up");
-        }
-      }
-      for (const auto& [q, reason] : schedule_->left_out()) {
-        progress_.line("left out " + schedule_->questions()[q].text() + ": " + reason);
-      }
-    }
+    if (job_.leads()) findings_.close();
   }
 
   /// A block as a message. The group changes hands where the last block of this model was another
@@ -337,7 +235,7 @@ class Campaign {
       return;
     }
     const Training& training = trainings_.at(training_name(question));
-    const int64_t global = at(question).global_batch();
+    const int64_t global = configuration_of(question, job_.map, options_).global_batch();
     const Sampler sampler(std::max(global, training.data->size()), global, 0);
     BlockSpec spec;
     spec.first_step = command.at("first_step");
@@ -407,99 +305,39 @@ class Campaign {
   Training& training_for(const Question& question) {
     Training& training = trainings_[training_name(question)];
     if (training.trainer == nullptr) {
-      training.workload = requests_.at(question.model).workload;
+      const Subject& subject = subjects_.at(question.model);
+      training.workload = subject.request.workload;
       training.data = synthetic_data(training.workload);
       TrainerOptions options =
           trainer_options(options_, job_, question.strategy, question.world_size);
-      rehearse(options, options_, requests_.at(question.model).recordings,
-               facts_.at(question.model).parameters);
+      rehearse(options, options_, subject.request.recordings, subject.facts.parameters);
       training.trainer = std::make_unique<Trainer>(training.workload, options);
     }
     return training;
   }
 
-  /// Rank 0: a block's result into schedule and profile.
+  /// Rank 0: a block's result.
   void take(const Block& block, const StepRecord& record, double block_s) {
-    const int q = block.question;
-    const Question& question = schedule_->questions()[q];
-    if (record.out_of_memory && others_were_in_the_way(question)) {
+    if (record.out_of_memory && others_were_in_the_way(schedule_->questions()[block.question])) {
       again_ = block;
       return;
     }
-    steps_given_[q] += block.discard + block.steps;
-    records_[q].append(record);
-    if (record.out_of_memory) {
-      schedule_->out_of_memory(q);
-    } else {
-      schedule_->record(block, record.step_times(), block_s,
-                        record.gpus.empty() ? 0 : record.gpus.front().sm_clock_high_hz);
-    }
-    const auto earlier = earlier_.find(q);
-    MeasuredConfiguration measured =
-        to_measured(at(question), records_[q], schedule_->warmup(q),
-                    earlier == earlier_.end() ? nullptr : &earlier->second);
-    measured.communication = take_apart(measured, profile_.network);
-    if (!measured.ranks.empty()) measured.relative_half_width = schedule_->half_width(q);
-    if (record.out_of_memory || !measured.step_times().empty()) keep(question, measured);
-    announce(q, measured);
-    save_unless_just_done();
-    progress_.bar((clock_now() - job_.started_s) / options_.budget_s,
-                  schedule_->time_left(clock_now()), question.text());
-  }
-
-  /// What the profile holds of a question, or nullptr.
-  MeasuredConfiguration* kept_configuration(int q) {
-    const Question& question = schedule_->questions()[q];
-    WorkloadProfile* profile = profile_.find(question.model);
-    return profile == nullptr ? nullptr : profile->find(at(question));
-  }
-
-  void keep(const Question& question, const MeasuredConfiguration& measured) {
-    WorkloadProfile& profile = workload(question.model);
-    if (MeasuredConfiguration* known = profile.find(measured.at)) {
-      *known = measured;
-    } else {
-      profile.configurations.push_back(measured);
-    }
-  }
-
-  void announce(int q, const MeasuredConfiguration& measured) {
-    if (announced_[q] || !schedule_->settled(q)) return;
-    announced_[q] = true;
-    save();
-    progress_.line(describe(schedule_->questions()[q].text(), measured));
-  }
-
-  Summary summary() const {
-    Summary out;
-    out.profile_path = store_.profile().string();
-    out.profile = profile_;
-    out.seconds = clock_now() - job_.started_s;
-    out.stopped_early = stop_requested();
-    for (const auto& [q, reason] : schedule_->left_out()) {
-      out.left_out.push_back({schedule_->questions()[q].text(), reason});
-    }
-    return out;
+    steps_given_[block.question] += block.discard + block.steps;
+    findings_.take(block, record, block_s);
   }
 
   Job& job_;
   const MeasureOptions& options_;
   const std::vector<int> world_sizes_;
   Groups groups_;
-  Store store_;
   Progress progress_;
   const double deadline_s_;
-  std::map<std::string, WorkloadRequest> requests_;
-  std::map<std::string, NetworkFacts> facts_;
+  Subjects subjects_;
   std::map<std::string, Training> trainings_;
   std::unique_ptr<Schedule> schedule_;
 
   // Rank 0's.
-  Profile profile_;
-  double saved_s_ = 0, save_cost_s_ = 0;
-  std::vector<StepRecord> records_;  // by question
-  std::vector<bool> announced_;
-  std::map<int, MeasuredConfiguration> earlier_;
+  Findings findings_;
   std::map<int, int64_t> steps_given_, quiet_given_;
   std::map<std::string, int> last_group_;
   std::optional<Block> again_;  // did not fit beside other models
