@@ -347,7 +347,8 @@ TEST(Faults, StoppedRankEndsTheJobAfterTheTimeout) {
   const Finished done = job.program().wait();
   EXPECT_EQ(done.exit_code, 1);
   const std::string said = sentence(done.err, "no progress for 3.00 s");
-  EXPECT_TRUE(holds(said, "measure: rank 0 on host ")) << said;
+  EXPECT_TRUE(holds(said, "measure: rank 1 on host ")) << said;
+  EXPECT_TRUE(holds(said, ": its process is stopped (while ")) << said;
   EXPECT_TRUE(names_the_phase(said)) << said;
   EXPECT_EQ(count(done.err, "measure: rank "), 1) << done.err;
   job.expect_clean_end();

@@ -1,0 +1,21 @@
+// The last words of a job: one sentence that names rank, host and phase.
+#pragma once
+
+#include <string>
+
+#include "measure/collective.h"
+#include "measure/local_peers.h"
+#include "measure/watchdog.h"
+
+namespace forerun {
+
+/// Says what is wrong on this rank, and ends every process of the job. The thread that comes first
+/// speaks: what wakes the others is the same failure.
+[[noreturn]] void fail(Communicator& world, const Watchdog& watchdog, const std::string& what,
+                       int exit_code);
+
+/// The same where nothing moved for `timeout_s`. A rank that is stopped is named by its peers.
+[[noreturn]] void fail_of_hang(Communicator& world, const Watchdog& watchdog,
+                               const LocalPeers& peers, double timeout_s);
+
+}  // namespace forerun
