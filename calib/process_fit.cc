@@ -129,7 +129,7 @@ HyperMatrix inverse_curvature(const EvidenceCost& cost,
   }
   const HyperMatrix symmetric = 0.5 * (curvature + curvature.transpose());
   const Eigen::SelfAdjointEigenSolver<HyperMatrix> axes(symmetric);
-  const auto precision = axes.eigenvalues().cwiseMax(1.0);
+  const Eigen::Vector<double, kHyperParameters> precision = axes.eigenvalues().cwiseMax(1.0);
   return axes.eigenvectors() * precision.cwiseInverse().asDiagonal() *
          axes.eigenvectors().transpose();
 }

@@ -13,20 +13,6 @@ namespace {
 
 std::string percent(double share) { return formatted("%.1f", 100 * share); }
 
-Json to_json(const HeldOut& h) {
-  return {{"points", h.points},
-          {"refused", h.refused},
-          {"ape_median", h.ape_median},
-          {"ape_p90", h.ape_p90},
-          {"ape_max", h.ape_max},
-          {"bias", h.bias},
-          {"coverage_90", h.coverage_90},
-          {"log_width_90", h.log_width_90},
-          {"miss_90", h.miss_90},
-          {"interval_score", h.interval_score},
-          {"regret", h.regret}};
-}
-
 /// All baselines, also where nothing could be held out: points 0.
 Json naive_json(const std::map<std::string, HeldOut>& naive) {
   Json out = Json::object();
@@ -44,15 +30,7 @@ HeldOut mean_of(const std::vector<HeldOut>& all) {
   for (const HeldOut& h : all) {
     mean.points += h.points;
     mean.refused += h.refused;
-    mean.ape_median += h.ape_median / n;
-    mean.ape_p90 += h.ape_p90 / n;
-    mean.ape_max += h.ape_max / n;
-    mean.bias += h.bias / n;
-    mean.coverage_90 += h.coverage_90 / n;
-    mean.log_width_90 += h.log_width_90 / n;
-    mean.miss_90 += h.miss_90 / n;
-    mean.interval_score += h.interval_score / n;
-    mean.regret += h.regret / n;
+    for (const auto& [key, field] : kHeldOutFields) mean.*field += h.*field / n;
   }
   return mean;
 }

@@ -67,6 +67,7 @@ class Campaign {
       findings_.save();
       progress_.clear();
       findings_.print();
+      if (!stop_requested()) findings_.require_any();
     }
   }
 
@@ -261,7 +262,7 @@ class Campaign {
       if (!is_out_of_memory(error)) throw;
       fits = false;
     }
-    for (const std::string& said : group.all_gather(fits ? "fits" : "")) fits &= !said.empty();
+    fits = group.on_all(fits);
     try {
       if (fits) training_for(question).trainer->attach(group);
     } catch (const OutOfMemory&) {

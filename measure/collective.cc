@@ -1,5 +1,6 @@
 #include "measure/collective.h"
 
+#include <algorithm>
 #include <cstdint>
 
 #include "measure/clock.h"
@@ -63,6 +64,11 @@ std::vector<std::string> Communicator::all_gather(const std::string& message) {
     at = space + 1 + length;
   }
   return messages;
+}
+
+bool Communicator::on_all(bool here) {
+  const std::vector<std::string> all = all_gather(here ? "1" : "0");
+  return std::ranges::find(all, "0") == all.end();
 }
 
 NestedGroups nest(Communicator& group) {

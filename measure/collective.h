@@ -121,6 +121,8 @@ class Communicator {
   std::string broadcast_text(std::string text);
   /// Everyone's message, by rank, everywhere.
   std::vector<std::string> all_gather(const std::string& message);
+  /// Whether it is so on every rank, the same answer everywhere.
+  bool on_all(bool here);
 
  private:
   virtual void run_here(Collective collective, std::span<float> buffer, int root) = 0;

@@ -6,6 +6,7 @@
 #include "measure/summary.h"
 #include "measure/taken_apart.h"
 #include "model/error.h"
+#include "model/io/wording.h"
 
 namespace forerun {
 
@@ -188,6 +189,16 @@ void Findings::print() const {
     summary.left_out.push_back({schedule_->questions()[q].text(), reason});
   }
   print_summary(summary, options_.json);
+}
+
+void Findings::require_any() {
+  for (int q = 0; q < static_cast<int>(records_.size()); ++q) {
+    if (known(q) != nullptr) return;
+  }
+  throw Error("none of " + count(static_cast<int>(records_.size()), "configuration") +
+              " could be measured within --budget " +
+              format_duration(Seconds<>(options_.budget_s)) +
+              "; a longer one, smaller batches, or fewer models would help");
 }
 
 Configuration Findings::at(const Question& question) const {

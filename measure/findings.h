@@ -42,6 +42,8 @@ class Findings {
   void close();
   /// On standard output.
   void print() const;
+  /// Throws Error where none of the questions has an answer, from an earlier launch neither.
+  void require_any();
 
   Profile& profile() { return profile_; }
   void save();

@@ -40,8 +40,7 @@ class Hierarchical : public BucketedStrategy {
     if (nested_->leaders != nullptr && nested_->leaders->size() > 1) {
       fits = prepare_group(*nested_->leaders, {Collective::kAllreduce}) && fits;
     }
-    for (const std::string& said : group().all_gather(fits ? "fits" : "")) fits &= !said.empty();
-    return fits;
+    return group().on_all(fits);
   }
 
   bool prepare_group(Communicator& part, const std::vector<Collective>& collectives) {

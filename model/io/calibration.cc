@@ -10,38 +10,26 @@ namespace {
 
 constexpr char kFormat[] = "forerun-calibration";
 
+using ProcessField = std::pair<const char*, double ResidualProcess::*>;
+constexpr std::array<ProcessField, 8> kProcessFields = {
+    {{"compute_sd", &ResidualProcess::compute_sd},
+     {"compute_length_doublings", &ResidualProcess::compute_length},
+     {"scale_sd", &ResidualProcess::scale_sd},
+     {"batch_length_doublings", &ResidualProcess::batch_length},
+     {"placement_sd", &ResidualProcess::placement_sd},
+     {"noise_sd", &ResidualProcess::noise_sd},
+     {"communication_noise_sd", &ResidualProcess::communication_noise_sd},
+     {"sweep_sd", &ResidualProcess::sweep_sd}}};
+
 /// Doubles of a struct by their keys: written and read by the same table.
-template <class S>
-using Fields = std::vector<std::pair<const char*, double S::*>>;
-
-const Fields<HeldOut> kHeldOutFields = {{"ape_median", &HeldOut::ape_median},
-                                        {"ape_p90", &HeldOut::ape_p90},
-                                        {"ape_max", &HeldOut::ape_max},
-                                        {"bias", &HeldOut::bias},
-                                        {"coverage_90", &HeldOut::coverage_90},
-                                        {"log_width_90", &HeldOut::log_width_90},
-                                        {"miss_90", &HeldOut::miss_90},
-                                        {"interval_score", &HeldOut::interval_score},
-                                        {"regret", &HeldOut::regret}};
-
-const Fields<ResidualProcess> kProcessFields = {
-    {"compute_sd", &ResidualProcess::compute_sd},
-    {"compute_length_doublings", &ResidualProcess::compute_length},
-    {"scale_sd", &ResidualProcess::scale_sd},
-    {"batch_length_doublings", &ResidualProcess::batch_length},
-    {"placement_sd", &ResidualProcess::placement_sd},
-    {"noise_sd", &ResidualProcess::noise_sd},
-    {"communication_noise_sd", &ResidualProcess::communication_noise_sd},
-    {"sweep_sd", &ResidualProcess::sweep_sd}};
-
-template <class S>
-void write_fields(Json& out, const S& from, const Fields<S>& fields) {
+template <class S, class Fields>
+void write_fields(Json& out, const S& from, const Fields& fields) {
   for (const auto& [key, member] : fields) out[key] = from.*member;
 }
 
 /// A field that an older file does not have keeps its default.
-template <class S>
-void read_fields(const JsonReader& in, S& to, const Fields<S>& fields) {
+template <class S, class Fields>
+void read_fields(const JsonReader& in, S& to, const Fields& fields) {
   for (const auto& [key, member] : fields) to.*member = in.number_or(key, to.*member);
 }
 
@@ -121,12 +109,6 @@ NetworkCalibration read_network(const JsonReader& in) {
   for (const JsonReader& h : in.at("hypotheses").items())
     n.hypotheses.push_back(read_hypothesis(h));
   return n;
-}
-
-Json to_json(const HeldOut& held_out) {
-  Json out = {{"points", held_out.points}, {"refused", held_out.refused}};
-  write_fields(out, held_out, kHeldOutFields);
-  return out;
 }
 
 HeldOut read_held_out(const JsonReader& in) {
@@ -269,6 +251,12 @@ WorkloadCalibration read_workload(const JsonReader& in) {
 }
 
 }  // namespace
+
+Json to_json(const HeldOut& held_out) {
+  Json out = {{"points", held_out.points}, {"refused", held_out.refused}};
+  write_fields(out, held_out, kHeldOutFields);
+  return out;
+}
 
 double Parameter::value() const { return log ? std::exp(estimate) : estimate; }
 double Parameter::low() const {

@@ -2,10 +2,12 @@
 // measurements.
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "model/configuration.h"
@@ -52,6 +54,19 @@ struct HeldOut {
   double interval_score = 0;  ///< of the 90 % interval, in log step time (smaller is better)
   double regret = 0;          ///< throughput lost by choosing with these predictions
 };
+
+/// Its doubles by their keys, in calibrations and reports.
+inline constexpr std::array<std::pair<const char*, double HeldOut::*>, 9> kHeldOutFields = {
+    {{"ape_median", &HeldOut::ape_median},
+     {"ape_p90", &HeldOut::ape_p90},
+     {"ape_max", &HeldOut::ape_max},
+     {"bias", &HeldOut::bias},
+     {"coverage_90", &HeldOut::coverage_90},
+     {"log_width_90", &HeldOut::log_width_90},
+     {"miss_90", &HeldOut::miss_90},
+     {"interval_score", &HeldOut::interval_score},
+     {"regret", &HeldOut::regret}}};
+Json to_json(const HeldOut& held_out);
 
 /// A block of parameters under one hypothesis, in fitted form (logarithms where Parameter::log).
 struct ParameterBlock {

@@ -76,6 +76,17 @@ TEST(Measure, FillsAProfileAndContinuesIt) {
   }
 }
 
+TEST(Measure, SaysThatNothingFitsIntoTheBudget) {
+  const TemporaryFolder folder;
+  const Finished done = run_measure({"--model", "resnet50", "--local-batch", "64", "--world-sizes",
+                                     "1", "--budget", "1s", "--store", folder.path() / "store"});
+  EXPECT_EQ(done.exit_code, 1);
+  EXPECT_TRUE(holds(done.err, "none of 1 configuration could be measured within --budget 1.00 s;"))
+      << done.err;
+  EXPECT_TRUE(holds(done.err, "left out resnet50")) << done.err;
+  EXPECT_NO_THROW(load_profile(folder.path() / "store/profile.json"));
+}
+
 TEST(Measure, JsonIsOneDocument) {
   const TemporaryFolder folder;
   const Finished done = run_measure({"--model", "mnist-cnn", "--local-batch", "8", "--world-sizes",
