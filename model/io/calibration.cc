@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "model/statistics.h"
+#include "model/strategy.h"
 
 namespace forerun {
 namespace {
@@ -120,18 +121,28 @@ HeldOut read_held_out(const JsonReader& in) {
 }
 
 Json to_json(const FittedPoint& point) {
-  return {{"placement", point.at.placement.text()},
-          {"local_batch", point.at.local_batch},
-          {"accumulation", point.at.accumulation},
-          {"step_time_s", point.step_time_s},
+  return {{"placement", point.at.placement.text()}, {"local_batch", point.at.local_batch},
+          {"accumulation", point.at.accumulation},  {"strategy", point.at.strategy},
+          {"precision", point.at.precision},        {"step_time_s", point.step_time_s},
           {"noise_variance", point.noise_variance}};
 }
 
-FittedPoint read_point(const JsonReader& in) {
+/// In files from before points said it, the workload's name does: "resnet18/zero1@bfloat16".
+std::string strategy_in(const std::string& workload) {
+  const std::string name = workload.substr(0, workload.rfind('@'));
+  for (const StrategyPattern& pattern : kStrategyPatterns) {
+    if (name.ends_with("/" + std::string(pattern.name))) return std::string(pattern.name);
+  }
+  return "ddp";
+}
+
+FittedPoint read_point(const JsonReader& in, const std::string& workload) {
   FittedPoint point;
   point.at.placement = Placement::from_text(in.at("placement").text());
   point.at.local_batch = static_cast<int>(in.at("local_batch").whole(1));
   point.at.accumulation = static_cast<int>(in.at("accumulation").whole(1));
+  point.at.strategy = in.text_or("strategy", strategy_in(workload));
+  point.at.precision = in.text_or("precision", point.at.precision);
   point.step_time_s = in.at("step_time_s").positive();
   point.noise_variance = in.at("noise_variance").non_negative();
   return point;
@@ -235,7 +246,8 @@ WorkloadCalibration read_workload(const JsonReader& in) {
   w.method_error = in.at("method_error").non_negative();
   for (const JsonReader& block : in.at("hypotheses").items())
     w.hypotheses.push_back(read_block(block));
-  for (const JsonReader& point : in.at("points").items()) w.points.push_back(read_point(point));
+  for (const JsonReader& point : in.at("points").items())
+    w.points.push_back(read_point(point, w.name));
   if (in.has("memory")) {
     const JsonReader memory = in.at("memory");
     w.memory = MemoryModel{Bytes<>(memory.at("fixed_bytes").number()),

@@ -7,6 +7,8 @@
 
 #include "calib/calibrate.h"
 #include "model/error.h"
+#include "model/io/json_reader.h"
+#include "model/strategy.h"
 #include "tests/calib/synthetic.h"
 
 namespace forerun {
@@ -128,18 +130,49 @@ TEST(Predictor, RefusesManyGpusForAWorkloadOfUnknownBytesSeenOnOne) {
   EXPECT_EQ(predictor.predict("small", at(2, 8, 32)).refused, "");
 }
 
-TEST(Predictor, SavedAndLoadedSaysTheSame) {
-  const Calibration calibration = synthetic_calibration(synthetic_placements(), false);
+/// Of "large" by every strategy, noiseless: synthetic.
+std::vector<Observation> rows_of_all_strategies() {
+  const SyntheticWorkload large = synthetic_cluster().front();
+  std::vector<Observation> rows;
+  for (const StrategyPattern& strategy : kStrategyPatterns) {
+    for (Observation o : synthetic_rows({large}, synthetic_placements(), 0, 1)) {
+      o.at.strategy = strategy.name;
+      o.step_time_s = step_time(large.model, o.at).total().value();
+      rows.push_back(o);
+    }
+  }
+  return rows;
+}
+
+/// With an option to lose what files did not hold once.
+class SavedAndLoaded : public testing::TestWithParam<bool> {};
+
+TEST_P(SavedAndLoaded, SaysTheSameOfEveryStrategy) {
+  const Calibration calibration = calibrate_observations(rows_of_all_strategies(), "synthetic");
   const auto path = std::filesystem::path(testing::TempDir()) / "calibration.json";
   save_calibration(path, calibration);
+  if (GetParam()) {
+    Json document = load_document(path, "forerun-calibration", 1);
+    for (Json& workload : document["workloads"]) {
+      for (Json& point : workload["points"]) point.erase("strategy"), point.erase("precision");
+    }
+    save_document(path, document);
+  }
   const Predictor before(calibration), after(load_calibration(path));
-  for (const int gpus : {1, 4, 8, 16}) {
-    const Prediction a = before.predict("small", at((gpus + 3) / 4, gpus, 48)),
-                     b = after.predict("small", at((gpus + 3) / 4, gpus, 48));
-    EXPECT_NEAR(a.step_time / b.step_time, 1, 1e-9);
-    EXPECT_NEAR(a.high / b.high, 1, 1e-6);
+  for (const StrategyPattern& strategy : kStrategyPatterns) {
+    for (const int gpus : {1, 4, 8, 16}) {
+      Configuration asked = at((gpus + 3) / 4, gpus, 48);
+      asked.strategy = strategy.name;
+      const Prediction a = before.predict("large", asked), b = after.predict("large", asked);
+      ASSERT_EQ(a.refused, "");
+      EXPECT_NEAR(a.step_time / b.step_time, 1, 1e-9) << strategy.name << " on " << gpus;
+      EXPECT_NEAR(a.high / b.high, 1, 1e-6) << strategy.name << " on " << gpus;
+    }
   }
 }
+INSTANTIATE_TEST_SUITE_P(Predictor, SavedAndLoaded, testing::Bool(), [](const auto& info) {
+  return info.param ? "ByAnOlderVersion" : "ByThisVersion";
+});
 
 TEST(Predictor, KeepsClustersApart) {
   auto rows = synthetic_rows(synthetic_cluster(), synthetic_placements(), 0.02, 7);
