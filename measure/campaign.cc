@@ -67,6 +67,7 @@ class Campaign {
       findings_.save();
       progress_.clear();
       findings_.print();
+      job_.watchdog.expect("ending");
       if (!stop_requested()) findings_.require_any();
     }
   }
