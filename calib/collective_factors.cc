@@ -1,6 +1,7 @@
 #include "calib/collective_factors.h"
 
-#include <algorithm>
+#include <cmath>
+#include <optional>
 
 #include "model/statistics.h"
 #include "model/strategy.h"
@@ -10,45 +11,42 @@ namespace {
 
 constexpr double kBandwidthBound = 1 << 20;  // bytes: below, latency counts
 
-/// Whether a sweep's ranks stand to each other as those of a sending do.
-bool fits(Among among, const Placement& placement) {
-  switch (among) {
-    case Among::kNode:
-      return placement.nodes() == 1;
-    case Among::kLeaders:
-      return placement.max_ranks_per_node() == 1;
-    case Among::kAll:
-      break;
-  }
-  return true;
-}
-
-const SweepPoint* allreduce_beside(const SweepPoint& other, const std::vector<SweepPoint>& sweeps) {
-  const auto found = std::ranges::find_if(sweeps, [&](const SweepPoint& p) {
-    return p.collective == collective_name(Collective::kAllreduce) && !p.samples_s.empty() &&
-           p.placement == other.placement && p.size_bytes == other.size_bytes;
-  });
-  return found == sweeps.end() ? nullptr : &*found;
+/// Whether a sweep tells of a sending on this level: its ranks stand to each other as those do.
+bool tells(const SweepPoint& sweep, const Sending& sending, bool between_nodes) {
+  return sweep.collective == collective_name(sending.collective) && !sweep.samples_s.empty() &&
+         sweep.size_bytes >= kBandwidthBound && (sweep.placement.nodes() > 1) == between_nodes &&
+         (sending.among != Among::kLeaders || sweep.placement.max_ranks_per_node() == 1);
 }
 
 Seconds<> time_of(const SweepPoint& point) { return Seconds<>(median(point.samples_s)); }
 
-double busbw_ratio(const SweepPoint& allreduce, const SweepPoint& other, Collective collective) {
-  const int n = other.placement.world_size();
-  const Bytes<> size(other.size_bytes);
-  return bus_bandwidth(Collective::kAllreduce, size, time_of(allreduce), n) /
-         bus_bandwidth(collective, size, time_of(other), n);
+/// On the same placement: sweeps end where their time does, at another size for each collective.
+std::optional<double> nearest_allreduce_busbw(const SweepPoint& other,
+                                              const std::vector<SweepPoint>& sweeps) {
+  const SweepPoint* nearest = nullptr;
+  const auto distance = [&](const SweepPoint& p) {
+    return std::abs(std::log(p.size_bytes / other.size_bytes));
+  };
+  for (const SweepPoint& p : sweeps) {
+    if (p.placement != other.placement || !tells(p, {}, p.placement.nodes() > 1)) continue;
+    if (nearest == nullptr || distance(p) < distance(*nearest)) nearest = &p;
+  }
+  if (nearest == nullptr) return std::nullopt;
+  return bus_bandwidth(Collective::kAllreduce, Bytes<>(nearest->size_bytes), time_of(*nearest),
+                       nearest->placement.world_size())
+      .value();
 }
 
-double factor_of(const Sending& sending, const std::vector<SweepPoint>& sweeps) {
+double factor_of(const Sending& sending, bool between_nodes,
+                 const std::vector<SweepPoint>& sweeps) {
   std::vector<double> ratios;
   for (const SweepPoint& point : sweeps) {
-    if (point.collective != collective_name(sending.collective) || point.samples_s.empty() ||
-        point.size_bytes < kBandwidthBound || !fits(sending.among, point.placement)) {
-      continue;
-    }
-    const SweepPoint* allreduce = allreduce_beside(point, sweeps);
-    if (allreduce != nullptr) ratios.push_back(busbw_ratio(*allreduce, point, sending.collective));
+    if (!tells(point, sending, between_nodes)) continue;
+    const std::optional<double> allreduce = nearest_allreduce_busbw(point, sweeps);
+    if (!allreduce) continue;
+    const auto busbw = bus_bandwidth(sending.collective, Bytes<>(point.size_bytes), time_of(point),
+                                     point.placement.world_size());
+    ratios.push_back(*allreduce / busbw.value());
   }
   return ratios.empty() ? 1 : median(ratios);
 }
@@ -60,7 +58,12 @@ CollectiveFactors collective_factors(const std::string& strategy,
   CollectiveFactors factors;
   for (const Sending& sending : strategy_pattern(strategy).each()) {
     if (sending.collective == Collective::kAllreduce) continue;
-    factors[sending.collective] = factor_of(sending, sweeps);
+    if (sending.among != Among::kLeaders) {
+      factors.intra[sending.collective] = factor_of(sending, false, sweeps);
+    }
+    if (sending.among != Among::kNode) {
+      factors.inter[sending.collective] = factor_of(sending, true, sweeps);
+    }
   }
   return factors;
 }

@@ -10,8 +10,9 @@
 namespace forerun {
 
 /// Of the collectives that a strategy sends, where they ran between the ranks that it sends them
-/// between: busbw of an all-reduce over theirs, same placement and size, the median over sizes
-/// whose time is a matter of bandwidth. 1 where no all-reduce was swept beside them.
+/// between: busbw of an all-reduce over theirs, same placement and nearest size, the median over
+/// sizes whose time is a matter of bandwidth, for each level by itself. 1 where no all-reduce was
+/// swept beside them.
 CollectiveFactors collective_factors(const std::string& strategy,
                                      const std::vector<SweepPoint>& sweeps);
 

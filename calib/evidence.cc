@@ -122,6 +122,11 @@ std::string model_of(const std::string& workload, const Configuration& at) {
                                     : workload;
 }
 
+std::string measure_options(const Configuration& at) {
+  return (at.strategy == "ddp" ? "" : " --strategy " + at.strategy) +
+         (at.precision == "float32" ? "" : " --precision " + at.precision);
+}
+
 Evidence gather_evidence(const std::vector<Observation>& observations) {
   std::map<std::string, std::vector<const Observation*>> by_name;
   for (const Observation& o : observations) by_name[workload_name(o.model, o.at)].push_back(&o);

@@ -60,6 +60,10 @@ std::string workload_name(const std::string& model, const Configuration& at);
 /// The way back: `resnet50@bfloat16` in bfloat16 is `resnet50`.
 std::string model_of(const std::string& workload, const Configuration& at);
 
+/// What `measure` needs to run in the strategy and precision of `at`: ` --strategy zero1`, or
+/// nothing.
+std::string measure_options(const Configuration& at);
+
 /// Rows that differ only in how a placement spreads the same ranks over the same nodes become one
 /// point: their mean.
 Evidence gather_evidence(const std::vector<Observation>& observations);

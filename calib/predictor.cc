@@ -136,8 +136,7 @@ std::vector<Prediction> Predictor::predict(const std::string& model,
     if (w == nullptr) {
       for (const size_t i : indices) {
         out[i].refused = name + " was never measured; settle it with: measure --model " + model +
-                         (at[i].precision == "float32" ? "" : " --precision " + at[i].precision) +
-                         (at[i].strategy == "ddp" ? "" : " --strategy " + at[i].strategy);
+                         measure_options(at[i]);
       }
       continue;
     }

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "model/placement.h"
 #include "model/units.h"
 
 namespace forerun {
@@ -35,11 +36,21 @@ inline std::optional<Collective> find_collective(const std::string& name) {
 
 /// How long each collective takes over what its formula says; 1: as it says.
 struct CollectiveFactors {
-  std::array<double, kCollectives.size()> values;
+  struct Level {
+    std::array<double, kCollectives.size()> values;
 
-  CollectiveFactors() { values.fill(1); }
-  double& operator[](Collective collective) { return values[static_cast<size_t>(collective)]; }
-  double operator[](Collective collective) const { return values[static_cast<size_t>(collective)]; }
+    Level() { values.fill(1); }
+    double& operator[](Collective collective) { return values[static_cast<size_t>(collective)]; }
+    double operator[](Collective collective) const {
+      return values[static_cast<size_t>(collective)];
+    }
+  };
+  Level intra, inter;  ///< inside a node, and between nodes: other links, often other algorithms
+
+  Level& at(const Placement& placement) { return placement.nodes() == 1 ? intra : inter; }
+  const Level& at(const Placement& placement) const {
+    return placement.nodes() == 1 ? intra : inter;
+  }
 };
 
 /// busbw / algbw: what share of the buffer crosses each rank's link, whatever the algorithm.

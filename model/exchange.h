@@ -74,9 +74,9 @@ Exchange<T> exchange_time(const StrategyPattern& strategy, const Network<T>& net
   if (placement.world_size() == 1) return exchange;
   const T times = strategy.in_buckets ? buckets : T(1);
   for (const Sending& sending : strategy.each()) {
-    const Seconds<T> one = collective_time(network, sending.collective, size / times,
-                                           members(sending.among, placement));
-    const Seconds<T> time = one * (times * T(factors[sending.collective]));
+    const Placement between = members(sending.among, placement);
+    const Seconds<T> one = collective_time(network, sending.collective, size / times, between);
+    const Seconds<T> time = one * (times * T(factors.at(between)[sending.collective]));
     (sending.hidden ? exchange.hidden : exchange.open) += time;
   }
   return exchange;

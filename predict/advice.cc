@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "calib/evidence.h"
 #include "model/io/wording.h"
 
 namespace forerun {
@@ -22,12 +23,13 @@ class Advisor {
     next_scale();
     widest_interval();
     if (!f_.subject.workload.memory) {
-      add(measure_command(f_.question.model, f_.question.batch, smallest_gpus()),
+      add(measure_command(f_.question.batch, smallest_gpus()),
           "the memory that a sample takes, and with it which batches fit");
     }
     if (f_.question.vary_batch && !f_.subject.workload.noise_scale) {
       add("measure train --model " + f_.question.model + " --batch " +
-              std::to_string(f_.question.batch) + " --epochs 1 --data PATH",
+              std::to_string(f_.question.batch) + " --epochs 1 --data PATH" +
+              measure_options(f_.question.asked()),
           "the gradient noise scale on your data, and with it which batch is best");
     }
     if (out_.size() > kMostAdvice) out_.resize(kMostAdvice);
@@ -35,6 +37,11 @@ class Advisor {
   }
 
  private:
+  std::string measure_command(long batch, int gpus) const {
+    return "measure --model " + f_.question.model + " --batch " + std::to_string(batch) +
+           " --world-sizes " + std::to_string(gpus) + measure_options(f_.question.asked());
+  }
+
   void add(std::string command, std::string settles) {
     for (const NextMeasurement& known : out_) {
       if (known.command == command) return;
@@ -83,7 +90,7 @@ class Advisor {
     if (next == nullptr) return;
     const std::string where =
         count(next->world_size(), f_.subject.unit()) + on_nodes(next->placement);
-    add(measure_command(f_.question.model, batch, next->world_size()),
+    add(measure_command(batch, next->world_size()),
         refused ? where + ", which cannot be predicted yet"
                 : "how it scales beyond the " +
                       count(f_.subject.reach.measured_max_gpus, f_.subject.unit()) +
@@ -121,7 +128,7 @@ class Advisor {
       if (widest == nullptr || log_width(c) > log_width(*widest)) widest = &c;
     }
     if (widest == nullptr) return;
-    add(measure_command(f_.question.model, *widest),
+    add(measure_command(widest->global_batch, widest->at.world_size()),
         "the step time on " + count(widest->at.world_size(), f_.subject.unit()) +
             on_nodes(widest->at.placement) + ", now uncertain by " +
             percent(std::expm1(log_width(*widest) / 2)) + " either way");
@@ -132,15 +139,6 @@ class Advisor {
 };
 
 }  // namespace
-
-std::string measure_command(const std::string& model, long batch, int gpus) {
-  return "measure --model " + model + " --batch " + std::to_string(batch) + " --world-sizes " +
-         std::to_string(gpus);
-}
-
-std::string measure_command(const std::string& model, const Candidate& candidate) {
-  return measure_command(model, candidate.global_batch, candidate.at.world_size());
-}
 
 std::vector<NextMeasurement> next_measurements(const Forecast& forecast) {
   return Advisor(forecast).advise();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "calib/evidence.h"
 #include "model/error.h"
 #include "model/io/command_line.h"
 #include "model/io/wording.h"
@@ -110,9 +111,9 @@ Forecast refused_forecast(const Question& question, const std::string& reason) {
   Forecast f;
   f.question = question;
   f.notes = {reason};
-  f.next_measurements = {
-      {"measure --model " + question.model + " --batch " + std::to_string(question.batch),
-       question.model + ", which was never measured"}};
+  f.next_measurements = {{"measure --model " + question.model + " --batch " +
+                              std::to_string(question.batch) + measure_options(question.asked()),
+                          question.model + ", which was never measured"}};
   return f;
 }
 

@@ -28,6 +28,14 @@ struct Question {
   std::string strategy = "ddp";
   std::string precision;             ///< empty: the one that was measured
   std::string program = "train.py";  ///< what the launch line starts
+
+  /// Strategy and precision asked for, float32 where none is; nothing else of it is said.
+  Configuration asked() const {
+    Configuration at;
+    at.strategy = strategy;
+    if (!precision.empty()) at.precision = precision;
+    return at;
+  }
 };
 
 /// Step times of one workload, in order. `Predictor::predict` in the program, formulas in tests.
@@ -48,9 +56,13 @@ struct Subject {
   std::string unit() const { return device == "cpu" ? "rank" : "GPU"; }
 };
 
-/// The workload of a calibration. Throws Refusal, naming `measure` and near names, if it was never
-/// measured.
-Subject subject_of(const Predictor& predictor, const std::string& model);
+/// The question in the words of a calibration: the name of a workload (`resnet18/zero1`) taken
+/// apart into model, strategy and precision, and the precision that was measured where none is
+/// asked for. Throws Refusal, naming `measure` and near names, if it was never measured.
+Question settled(Question question, const Calibration& calibration);
+
+/// What a settled question is about.
+Subject subject_of(const Predictor& predictor, const Question& question);
 
 /// One way of running the training.
 struct Candidate {

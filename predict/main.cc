@@ -179,7 +179,9 @@ void answer_points(const Arguments& a) {
 Forecast forecast_or_refusal(const Arguments& a) {
   const Question question = question_of(a);
   try {
-    return make_forecast(question, subject_of(load_predictor(a), question.model));
+    const Predictor predictor = load_predictor(a);
+    const Question known = settled(question, predictor.calibration());
+    return make_forecast(known, subject_of(predictor, known));
   } catch (const Refusal& refusal) {
     if (a.json) std::cout << json_text(to_json(refused_forecast(question, refusal.what())));
     throw;

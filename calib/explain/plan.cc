@@ -304,8 +304,7 @@ std::string targets_in_words(const Calibration& calibration, const NetworkCalibr
 std::string measure_command(const std::string& workload, const Configuration& at) {
   return "measure --model " + model_of(workload, at) + " --world-sizes " +
          std::to_string(at.world_size()) + " --local-batch " + std::to_string(at.local_batch) +
-         (at.strategy == "ddp" ? "" : " --strategy " + at.strategy) +
-         (at.precision == "float32" ? "" : " --precision " + at.precision);
+         measure_options(at);
 }
 
 MeasurementPlan plan_measurements(const Calibration& calibration, int network) {

@@ -171,21 +171,30 @@ std::vector<BucketShare> read_bucket_shares(const JsonReader& in) {
 }
 
 /// Those that differ from their formulas, by name.
-Json to_json(const CollectiveFactors& factors) {
+Json to_json(const CollectiveFactors::Level& level) {
   Json out = Json::object();
   for (const Collective collective : kCollectives) {
-    if (factors[collective] != 1) out[collective_name(collective)] = factors[collective];
+    if (level[collective] != 1) out[collective_name(collective)] = level[collective];
   }
   return out;
 }
 
-CollectiveFactors read_collective_factors(const JsonReader& in) {
-  CollectiveFactors factors;
-  if (!in.has("collective_factors")) return factors;
+CollectiveFactors::Level read_level(const JsonReader& in) {
+  CollectiveFactors::Level level;
   for (const Collective collective : kCollectives) {
-    factors[collective] = read_factor(in.at("collective_factors"), collective_name(collective));
+    level[collective] = read_factor(in, collective_name(collective));
   }
-  return factors;
+  return level;
+}
+
+/// Older files have one factor for both levels.
+CollectiveFactors read_collective_factors(const JsonReader& in) {
+  if (!in.has("collective_factors")) return {};
+  const JsonReader factors = in.at("collective_factors");
+  const auto level = [&](const char* name) {
+    return read_level(factors.has(name) ? factors.at(name) : factors);
+  };
+  return {level("intra"), level("inter")};
 }
 
 Json to_json(const WorkloadCalibration& w) {
@@ -199,7 +208,9 @@ Json to_json(const WorkloadCalibration& w) {
               {"bucket_shares", to_json(w.bucket_shares)},
               {"collective_slowdown", w.collective_slowdown},
               {"compute_slowdown", w.compute_slowdown},
-              {"collective_factors", to_json(w.collective_factors)},
+              {"collective_factors",
+               {{"intra", to_json(w.collective_factors.intra)},
+                {"inter", to_json(w.collective_factors.inter)}}},
               {"repeat_variance", w.repeat_variance},
               {"shape_log_batch", w.shape_log_batch},
               {"shape_log_factor", w.shape_log_factor},

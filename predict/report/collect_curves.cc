@@ -77,9 +77,9 @@ Extent extent_of(const Machine& machine, const Seen& seen) {
   return extent;
 }
 
-BatchScaling collect_batch(const Predictor& predictor, const std::string& model,
-                           const Configuration& like, const Extent& extent, long batch, Kept kept,
-                           const Seen& seen) {
+BatchScaling collect_batch(const Predictor& predictor, const WorkloadCalibration& workload,
+                           const Extent& extent, long batch, Kept kept, const Seen& seen) {
+  const Configuration& like = workload.points.front().at;
   BatchScaling out;
   out.batch = batch;
   std::vector<Configuration> configurations;
@@ -96,7 +96,8 @@ BatchScaling collect_batch(const Predictor& predictor, const std::string& model,
     at.accumulation = 1;
     configurations.push_back(at);
   }
-  const std::vector<Prediction> predictions = predictor.predict(model, configurations);
+  const std::vector<Prediction> predictions =
+      predictor.predict(model_of(workload.name, like), configurations);
   for (size_t i = 0; i < configurations.size(); ++i) {
     if (predictions[i].refused.empty()) out.points.push_back({configurations[i], predictions[i]});
     for (const auto& [at, observation] : seen.at(batch)) {
@@ -157,8 +158,7 @@ std::vector<WorkloadScaling> collect_scaling(const Machine& machine, const Predi
       const Extent extent = extent_of(machine, seen);
       std::vector<BatchScaling> batches;
       for (const long batch : batches_to_show(seen)) {
-        BatchScaling one = collect_batch(predictor, workload.name, workload.points.front().at,
-                                         extent, batch, kept, seen);
+        BatchScaling one = collect_batch(predictor, workload, extent, batch, kept, seen);
         if (!one.points.empty()) batches.push_back(std::move(one));
       }
       return batches;
@@ -173,20 +173,20 @@ std::vector<RecommendedSize> collect_recommended(const Predictor& predictor) {
   std::vector<RecommendedSize> out;
   for (const WorkloadCalibration& workload : predictor.calibration().workloads) {
     if (workload.points.empty()) continue;
-    const Subject subject = subject_of(predictor, workload.name);
-    long least = workload.points.front().at.global_batch(), most = least;
+    const Configuration& like = workload.points.front().at;
+    long least = like.global_batch(), most = least;
     for (const FittedPoint& point : workload.points) {
       least = std::min(least, point.at.global_batch());
       most = std::max(most, point.at.global_batch());
     }
     for (long batch = least; batch <= most; batch *= 2) {
       Question question;
-      question.model = workload.name;
+      question.model = model_of(workload.name, like);
       question.batch = batch;
-      question.strategy = workload.points.front().at.strategy;
-      question.precision = workload.points.front().at.precision;
+      question.strategy = like.strategy;
+      question.precision = like.precision;
       try {
-        const Forecast forecast = make_forecast(question, subject);
+        const Forecast forecast = make_forecast(question, subject_of(predictor, question));
         const Candidate* best = forecast.recommended();
         if (best != nullptr) out.push_back({workload.name, batch, best->at.world_size()});
       } catch (const UsageError&) {

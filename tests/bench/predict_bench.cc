@@ -59,9 +59,9 @@ BENCHMARK(BM_OneQuestion)->Unit(benchmark::kMicrosecond);
 /// The same grid with the predictor's intervals in place of formulas.
 void BM_FullGridOfACalibration(benchmark::State& state) {
   const Predictor predictor(pollux());
-  const Subject subject = subject_of(predictor, "imagenet");
   Question question;
   question.model = "imagenet";
+  const Subject subject = subject_of(predictor, question);
   question.batch = 64;
   question.vary_batch = true;
   question.max_gpus = 64;

@@ -91,9 +91,24 @@ TEST(CollectiveFactors, AreBusBandwidthsOfAnAllreduceOverTheirs) {
       swept("all_gather", four, 4194304, 0.015), swept("allreduce", four, 1024, 1e-5),
       swept("reduce_scatter", four, 1024, 1e-3)};  // a matter of latency: not looked at
   const CollectiveFactors factors = collective_factors("zero1", sweeps);
-  EXPECT_NEAR(factors[Collective::kReduceScatter], 1.2, 1e-12);  // 18 ms where half of 30 is 15
-  EXPECT_NEAR(factors[Collective::kAllGather], 1, 1e-12);
-  EXPECT_EQ(collective_factors("ddp", sweeps)[Collective::kReduceScatter], 1);
+  // 18 ms where half of 30 is 15.
+  EXPECT_NEAR(factors.intra[Collective::kReduceScatter], 1.2, 1e-12);
+  EXPECT_NEAR(factors.intra[Collective::kAllGather], 1, 1e-12);
+  EXPECT_EQ(factors.inter[Collective::kReduceScatter], 1);  // never seen between nodes
+  EXPECT_EQ(collective_factors("ddp", sweeps).intra[Collective::kReduceScatter], 1);
+}
+
+TEST(CollectiveFactors, BetweenNodesAreTheirOwn) {
+  const Placement node({2}), across({2, 2});
+  const std::vector<SweepPoint> sweeps = {
+      swept("allreduce", node, 4194304, 0.002),  swept("all_gather", node, 4194304, 0.0005),
+      swept("allreduce", across, 2097152, 0.05), swept("allreduce", across, 8388608, 0.3),
+      swept("all_gather", across, 4194304, 0.1), swept("all_gather", across, 16777216, 0.3)};
+  const CollectiveFactors factors = collective_factors("zero1", sweeps);
+  EXPECT_NEAR(factors.intra[Collective::kAllGather], 0.5, 1e-12);
+  // Half of twice 50 ms is 50 (the smaller of two sizes as near), half of twice 300 ms is 300: 2
+  // and 1, whose median is 1.5.
+  EXPECT_NEAR(factors.inter[Collective::kAllGather], 1.5, 1e-12);
 }
 
 TEST(CollectiveFactors, OfANodeComeFromSweepsInANode) {
@@ -103,8 +118,9 @@ TEST(CollectiveFactors, OfANodeComeFromSweepsInANode) {
       swept("allreduce", across, 4194304, 0.1), swept("reduce", across, 4194304, 0.1),
       swept("broadcast", across, 4194304, 0.3)};
   const CollectiveFactors factors = collective_factors("hierarchical", sweeps);
-  EXPECT_NEAR(factors[Collective::kReduce], 2, 1e-12);  // 2 (n-1)/n = 1 on two ranks
-  EXPECT_EQ(factors[Collective::kBroadcast], 1);        // never seen in a node
+  EXPECT_NEAR(factors.intra[Collective::kReduce], 2, 1e-12);  // 2 (n-1)/n = 1 on two ranks
+  EXPECT_EQ(factors.intra[Collective::kBroadcast], 1);        // never seen in a node
+  EXPECT_EQ(factors.inter[Collective::kReduce], 1);           // sent in nodes only
 }
 
 TEST(AddSweeps, WithoutAllreducesTheOthersTellTheNetwork) {
@@ -165,7 +181,7 @@ TEST(InsideTraining, TheFileKeepsIt) {
   two.communication.slower_inside = {1.4, 1.3, 1.5};
   two.communication.slows_compute = {1.1, 1.0, 1.2};
   Calibration calibration = calibrate_profile(profile_of({measured_on(1, 1), two}), "test");
-  calibration.workloads.at(0).collective_factors[Collective::kReduce] = 2;
+  calibration.workloads.at(0).collective_factors.inter[Collective::kReduce] = 2;
   save_calibration(path, calibration);
   const WorkloadCalibration read = load_calibration(path).workloads.at(0);
   ASSERT_EQ(read.bucket_shares.size(), 2u);
@@ -173,8 +189,8 @@ TEST(InsideTraining, TheFileKeepsIt) {
   EXPECT_DOUBLE_EQ(read.bucket_shares[1].ready, 1);
   EXPECT_DOUBLE_EQ(read.collective_slowdown, 1.4);
   EXPECT_DOUBLE_EQ(read.compute_slowdown, 1.1);
-  EXPECT_DOUBLE_EQ(read.collective_factors[Collective::kReduce], 2);
-  EXPECT_DOUBLE_EQ(read.collective_factors[Collective::kAllGather], 1);
+  EXPECT_DOUBLE_EQ(read.collective_factors.inter[Collective::kReduce], 2);
+  EXPECT_DOUBLE_EQ(read.collective_factors.intra[Collective::kReduce], 1);
 }
 
 TEST(InsideTraining, AFileWithAFactorBelowZeroIsRefused) {
