@@ -25,8 +25,8 @@ its own) by a link that is shaped both ways. Open MPI over TCP connects their ra
   --quota CORES         processor time of each host, such as 0.5 (default: no limit)
   --slow-host H[:X]     host H gets X of the quota, or of one core where there is none (default 0.5)
   --slow-link H[:X]     host H's link gets X of the bandwidth (default 0.5)
-  --mpi-defaults        Open MPI chooses its algorithms; otherwise all-reduces are rings without
-                        rendezvous, whose time is a matter of bandwidth alone
+  --mpi-defaults        Open MPI chooses its algorithms; otherwise all-reduces, reduce-scatters and
+                        all-gathers are rings without rendezvous: a matter of bandwidth alone
   --name NAME           of the cluster, where there are several (default forerun)
 
 What `measure` writes there is labelled "emulated": links are true to 2 %, processors are shared.
@@ -244,6 +244,7 @@ run_on_it() {
   local mca=("plm_rsh_agent $state/enter" "btl tcp,vader,self" "pml ob1" "btl_tcp_if_include 10.77.0.0/16"
     "oob_tcp_if_include 10.77.0.0/16" "mpi_yield_when_idle 1")
   [[ -n $mpi_defaults ]] || mca+=("coll_tuned_use_dynamic_rules 1" "coll_tuned_allreduce_algorithm 4"
+    "coll_tuned_reduce_scatter_algorithm 3" "coll_tuned_allgather_algorithm 4"
     "btl_tcp_eager_limit 33554432" "btl_tcp_rndv_eager_limit 33554432" "btl_tcp_max_send_size 33554432")
   local yield=''
   yield=$(patient_yield)

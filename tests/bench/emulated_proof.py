@@ -46,6 +46,20 @@ def judged(predicted, observed):
             "half_width": high / point - 1 if point else 0}
 
 
+def fit(programs, path, hosts):
+    """A store with what up to so many hosts saw, calibrated."""
+    profile = json.loads(path.read_text())
+    small = lambda x: nodes_of(x["placement"]) <= hosts
+    profile["network"] = [p for p in profile["network"] if small(p)]
+    for workload in profile["workloads"]:
+        workload["configurations"] = [c for c in workload["configurations"] if small(c)]
+    store = path.parent / "fit"
+    store.mkdir(exist_ok=True)
+    (store / "profile.json").write_text(json.dumps(profile))
+    run([programs / "calibrate", "--store", store], stdout=subprocess.DEVNULL)
+    return store
+
+
 class Proof:
     def __init__(self, options):
         self.options = options
@@ -90,19 +104,6 @@ class Proof:
              store])
         return profile
 
-    def fit(self, path):
-        """A store with what up to --fit-hosts hosts saw."""
-        profile = json.loads(path.read_text())
-        small = lambda x: nodes_of(x["placement"]) <= self.options.fit_hosts
-        profile["network"] = [p for p in profile["network"] if small(p)]
-        for workload in profile["workloads"]:
-            workload["configurations"] = [c for c in workload["configurations"] if small(c)]
-        store = path.parent / "fit"
-        store.mkdir(exist_ok=True)
-        (store / "profile.json").write_text(json.dumps(profile))
-        run([self.bin / "calibrate", "--store", store], stdout=subprocess.DEVNULL)
-        return store
-
     def predict(self, store, model, hosts, batch):
         points = store / f"points-{hosts}-{batch}.csv"
         points.write_text(f"model,nodes,gpus,local_batch\n{model},{hosts},{hosts},{batch}\n")
@@ -145,7 +146,7 @@ class Proof:
 
     def check(self, model, ratio):
         path = self.rehearse(model, ratio)
-        store = self.fit(path)
+        store = fit(self.bin, path, self.options.fit_hosts)
         workload = json.loads(path.read_text())["workloads"][0]
         for c in workload["configurations"]:
             hosts = nodes_of(c["placement"])

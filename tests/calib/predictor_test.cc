@@ -170,8 +170,8 @@ TEST_P(SavedAndLoaded, SaysTheSameOfEveryStrategy) {
     }
   }
 }
-INSTANTIATE_TEST_SUITE_P(Predictor, SavedAndLoaded, testing::Bool(), [](const auto& info) {
-  return info.param ? "ByAnOlderVersion" : "ByThisVersion";
+INSTANTIATE_TEST_SUITE_P(Predictor, SavedAndLoaded, testing::Bool(), [](const auto& of) {
+  return of.param ? "ByAnOlderVersion" : "ByThisVersion";
 });
 
 TEST(Predictor, KeepsClustersApart) {
