@@ -25,7 +25,13 @@ class MeasuredAllreduce {
     }
   }
 
-  bool known() const { return !times_.empty(); }
+  /// Far beyond the largest size that was swept, in proportion to a time that is mostly latency,
+  /// nothing is known: up to four times that size.
+  bool knows(const std::vector<BucketReady>& buckets) const {
+    return !times_.empty() && std::ranges::all_of(buckets, [&](const BucketReady& b) {
+      return b.size_bytes <= 4 * std::exp(times_.rbegin()->first);
+    });
+  }
   Seconds<> time(double size_bytes) const {
     const double x = std::log(size_bytes);
     const auto above = times_.lower_bound(x);
@@ -131,7 +137,7 @@ std::vector<StepTimeline> step_timelines(const Profile& profile) {
   for (const WorkloadProfile& workload : profile.workloads) {
     for (const MeasuredConfiguration& measured : workload.configurations) {
       const MeasuredAllreduce allreduce(profile, measured.at.placement);
-      if (!has_spans(measured) || !allreduce.known()) continue;
+      if (!has_spans(measured) || !allreduce.knows(measured.buckets)) continue;
       StepTimeline t;
       t.title = workload.name + ", " + measured.at.placement.text() + " ranks x " +
                 std::to_string(measured.at.local_batch);

@@ -24,7 +24,8 @@ struct StepTimeline {
   double relative_error() const;
 };
 
-/// Every configuration whose buckets and whose placement's all-reduces were measured.
+/// Every configuration whose buckets were measured, and whose placement's all-reduces were, up to
+/// at least a quarter of the largest bucket.
 std::vector<StepTimeline> step_timelines(const Profile& profile);
 
 /// All of them, measured and simulated one below the other, each starting with its forward pass.

@@ -52,6 +52,14 @@ TEST(StepTimelines, SimulatesWhatWasMeasured) {
             "timeline.json: 1 step; the simulated step differs by 4.8 % (median), 4.8 % at most");
 }
 
+TEST(StepTimelines, SizesFarBeyondTheSweepAreLeftOut) {
+  Profile profile = by_hand();
+  for (SweepPoint& point : profile.network) point.size_bytes *= 0.1;  // up to 0.2 of 1 MB
+  EXPECT_TRUE(step_timelines(profile).empty());
+  profile.network.back().size_bytes = 0.3e6;
+  EXPECT_EQ(step_timelines(profile).size(), 1u);
+}
+
 TEST(StepTimelines, TraceHoldsBothSideBySide) {
   const Json trace = chrome_trace(trace_bars(step_timelines(by_hand())));
   std::set<std::string> processes;
