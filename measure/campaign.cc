@@ -49,10 +49,10 @@ class Campaign {
         groups_(job.world, with_one(world_sizes)),
         progress_(job.terminal),
         deadline_s_(job.started_s + options.budget_s * (1 - kEndShare)),
-        findings_(job, options, subjects_, progress_) {
+        findings_(job, options, models_, progress_) {
     for (WorkloadRequest& request : requests(options, world_sizes)) {
       const std::string name = request.workload.name;
-      subjects_[name] = {std::move(request), {}};
+      models_[name] = {std::move(request), {}};
     }
   }
 
@@ -136,11 +136,11 @@ class Campaign {
   /// Everything that is asked, the same list on every rank.
   void plan() {
     std::vector<Question> questions;
-    for (auto& [name, subject] : subjects_) {
-      subject.facts = workload_facts(subject.request.workload);
+    for (auto& [name, model] : models_) {
+      model.facts = workload_facts(model.request.workload);
       for (const std::string& strategy : options_.strategies) {
         for (const int n : world_sizes_) {
-          if (can_run(strategy, n)) ask(subject, strategy, n, questions);
+          if (can_run(strategy, n)) ask(model, strategy, n, questions);
         }
       }
     }
@@ -148,9 +148,9 @@ class Campaign {
     if (job_.leads()) findings_.begin(*schedule_);
   }
 
-  void ask(const Subject& subject, const std::string& strategy, int world_size,
+  void ask(const MeasuredModel& model, const std::string& strategy, int world_size,
            std::vector<Question>& questions) const {
-    const WorkloadRequest& request = subject.request;
+    const WorkloadRequest& request = model.request;
     const std::vector<int> grid =
         request.local_batches.empty()
             ? local_batch_grid(request.global_batches, world_sizes_, world_size)
@@ -158,7 +158,7 @@ class Campaign {
     for (const int b : grid) {
       if (options_.rehearsal.active() && !request.recordings.contains(b)) continue;
       questions.push_back(
-          {request.workload.name, strategy, world_size, b, subject.facts.flop_per_sample});
+          {request.workload.name, strategy, world_size, b, model.facts.flop_per_sample});
     }
   }
 
@@ -307,12 +307,12 @@ class Campaign {
   Training& training_for(const Question& question) {
     Training& training = trainings_[training_name(question)];
     if (training.trainer == nullptr) {
-      const Subject& subject = subjects_.at(question.model);
-      training.workload = subject.request.workload;
+      const MeasuredModel& model = models_.at(question.model);
+      training.workload = model.request.workload;
       training.data = synthetic_data(training.workload);
       TrainerOptions options =
           trainer_options(options_, job_, question.strategy, question.world_size);
-      rehearse(options, options_, subject.request.recordings, subject.facts.parameters);
+      rehearse(options, options_, model.request.recordings, model.facts.parameters);
       training.trainer = std::make_unique<Trainer>(training.workload, options);
     }
     return training;
@@ -334,7 +334,7 @@ class Campaign {
   Groups groups_;
   Progress progress_;
   const double deadline_s_;
-  Subjects subjects_;
+  MeasuredModels models_;
   std::map<std::string, Training> trainings_;
   std::unique_ptr<Schedule> schedule_;
 

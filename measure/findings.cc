@@ -21,13 +21,9 @@ Configuration configuration_of(const Question& question, const RankMap& map,
   return at;
 }
 
-Findings::Findings(const Job& job, const MeasureOptions& options, const Subjects& subjects,
+Findings::Findings(const Job& job, const MeasureOptions& options, const MeasuredModels& models,
                    Progress& progress)
-    : job_(job),
-      options_(options),
-      subjects_(subjects),
-      progress_(progress),
-      store_(options.store) {}
+    : job_(job), options_(options), models_(models), progress_(progress), store_(options.store) {}
 
 void Findings::open() {
   if (std::filesystem::exists(store_.profile())) {
@@ -36,12 +32,12 @@ void Findings::open() {
     progress_.line("measure: continuing " + store_.profile().string());
   }
   profile_.machine = grown(profile_.machine, job_.machine);
-  for (const auto& [name, subject] : subjects_) require_same_training(subject);
+  for (const auto& [name, model] : models_) require_same_training(model);
   save();
 }
 
-void Findings::require_same_training(const Subject& subject) const {
-  const Workload& asked = subject.request.workload;
+void Findings::require_same_training(const MeasuredModel& model) const {
+  const Workload& asked = model.request.workload;
   const WorkloadProfile* known = profile_.find(asked.name);
   if (known == nullptr) return;
   if (known->input != asked.input.text()) {
@@ -142,14 +138,14 @@ void Findings::keep(const Question& question, const MeasuredConfiguration& measu
 /// A model's entry in the profile, made if there is none.
 WorkloadProfile& Findings::workload(const std::string& name) {
   if (WorkloadProfile* known = profile_.find(name)) return *known;
-  const Subject& subject = subjects_.at(name);
+  const MeasuredModel& model = models_.at(name);
   WorkloadProfile made;
   made.name = name;
-  made.input = subject.request.workload.input.text();
+  made.input = model.request.workload.input.text();
   made.optimizer = Optimizer::named(options_.optimizer, options_.learning_rate).text();
-  made.parameters = subject.facts.parameters;
-  made.grad_bytes = subject.facts.grad_bytes;
-  made.flop_per_sample = subject.facts.flop_per_sample;
+  made.parameters = model.facts.parameters;
+  made.grad_bytes = model.facts.grad_bytes;
+  made.flop_per_sample = model.facts.flop_per_sample;
   profile_.workloads.push_back(std::move(made));
   return profile_.workloads.back();
 }

@@ -14,12 +14,12 @@
 
 namespace forerun {
 
-/// A model that is measured.
-struct Subject {
+/// A model that is measured: how it was asked for, and what is known of it before training.
+struct MeasuredModel {
   WorkloadRequest request;
   NetworkFacts facts;
 };
-using Subjects = std::map<std::string, Subject>;  ///< by name
+using MeasuredModels = std::map<std::string, MeasuredModel>;  ///< by name
 
 /// Where a question is asked.
 Configuration configuration_of(const Question& question, const RankMap& map,
@@ -28,7 +28,7 @@ Configuration configuration_of(const Question& question, const RankMap& map,
 /// On rank 0 alone. What it is made of must outlive it.
 class Findings {
  public:
-  Findings(const Job& job, const MeasureOptions& options, const Subjects& subjects,
+  Findings(const Job& job, const MeasureOptions& options, const MeasuredModels& models,
            Progress& progress);
 
   /// Continues the store's profile, or begins one. Throws Error if it is of another machine, or
@@ -51,7 +51,7 @@ class Findings {
   void save_unless_just_done();
 
  private:
-  void require_same_training(const Subject& subject) const;
+  void require_same_training(const MeasuredModel& model) const;
   WorkloadProfile& workload(const std::string& name);
   MeasuredConfiguration* known(int question);
   void remember(int question, const MeasuredConfiguration& known);
@@ -62,7 +62,7 @@ class Findings {
 
   const Job& job_;
   const MeasureOptions& options_;
-  const Subjects& subjects_;
+  const MeasuredModels& models_;
   Progress& progress_;
   Store store_;
   Profile profile_;
