@@ -1,7 +1,6 @@
 #include "calib/collective_factors.h"
 
 #include <cmath>
-#include <optional>
 
 #include "model/statistics.h"
 #include "model/strategy.h"
@@ -10,6 +9,7 @@ namespace forerun {
 namespace {
 
 constexpr double kBandwidthBound = 1 << 20;  // bytes: below, latency counts
+constexpr Sending kAllreduce{Collective::kAllreduce, Among::kAll};
 
 /// Whether a sweep tells of a sending on this level: its ranks stand to each other as those do.
 bool tells(const SweepPoint& sweep, const Sending& sending, bool between_nodes) {
@@ -18,23 +18,23 @@ bool tells(const SweepPoint& sweep, const Sending& sending, bool between_nodes) 
          (sending.among != Among::kLeaders || sweep.placement.max_ranks_per_node() == 1);
 }
 
-Seconds<> time_of(const SweepPoint& point) { return Seconds<>(median(point.samples_s)); }
+BytesPerSecond<> busbw(Collective collective, const SweepPoint& point) {
+  return bus_bandwidth(collective, Bytes<>(point.size_bytes), Seconds<>(median(point.samples_s)),
+                       point.placement.world_size());
+}
 
 /// On the same placement: sweeps end where their time does, at another size for each collective.
-std::optional<double> nearest_allreduce_busbw(const SweepPoint& other,
-                                              const std::vector<SweepPoint>& sweeps) {
+const SweepPoint* nearest_allreduce(const SweepPoint& other,
+                                    const std::vector<SweepPoint>& sweeps) {
   const SweepPoint* nearest = nullptr;
   const auto distance = [&](const SweepPoint& p) {
     return std::abs(std::log(p.size_bytes / other.size_bytes));
   };
   for (const SweepPoint& p : sweeps) {
-    if (p.placement != other.placement || !tells(p, {}, p.placement.nodes() > 1)) continue;
+    if (p.placement != other.placement || !tells(p, kAllreduce, p.placement.nodes() > 1)) continue;
     if (nearest == nullptr || distance(p) < distance(*nearest)) nearest = &p;
   }
-  if (nearest == nullptr) return std::nullopt;
-  return bus_bandwidth(Collective::kAllreduce, Bytes<>(nearest->size_bytes), time_of(*nearest),
-                       nearest->placement.world_size())
-      .value();
+  return nearest;
 }
 
 double factor_of(const Sending& sending, bool between_nodes,
@@ -42,11 +42,9 @@ double factor_of(const Sending& sending, bool between_nodes,
   std::vector<double> ratios;
   for (const SweepPoint& point : sweeps) {
     if (!tells(point, sending, between_nodes)) continue;
-    const std::optional<double> allreduce = nearest_allreduce_busbw(point, sweeps);
-    if (!allreduce) continue;
-    const auto busbw = bus_bandwidth(sending.collective, Bytes<>(point.size_bytes), time_of(point),
-                                     point.placement.world_size());
-    ratios.push_back(*allreduce / busbw.value());
+    const SweepPoint* allreduce = nearest_allreduce(point, sweeps);
+    if (allreduce == nullptr) continue;
+    ratios.push_back(busbw(Collective::kAllreduce, *allreduce) / busbw(sending.collective, point));
   }
   return ratios.empty() ? 1 : median(ratios);
 }
