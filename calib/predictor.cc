@@ -148,6 +148,8 @@ std::vector<Prediction> Predictor::predict(const std::string& model,
       if (!out[i].refused.empty()) continue;
       known.push_back(i);
       asked.push_back(at[i]);
+      // Asked for by its name (`resnet18/zero1`), a workload still has its own formula.
+      if (!w->points.empty()) asked.back().strategy = w->points.front().at.strategy;
     }
     const auto& ready =
         state_->ready(static_cast<size_t>(w - state_->calibration.workloads.data()));

@@ -100,10 +100,7 @@ class Search {
         limits_(question, subject),
         gpus_per_node_(question.gpus_per_node.value_or(
             std::max(1, subject.workload.max_gpus_per_node > 0 ? subject.workload.max_gpus_per_node
-                                                               : subject.max_ranks))),
-        precision_(!question.precision.empty()        ? question.precision
-                   : !subject.workload.points.empty() ? subject.workload.points.front().at.precision
-                                                      : "float32") {}
+                                                               : subject.max_ranks))) {}
 
   SearchResult run() {
     if (question_.vary_batch) {
@@ -186,12 +183,10 @@ class Search {
       placement_ = packed_placement(gpus, gpus_per_node_);
       placed_gpus_ = gpus;
     }
-    Configuration at;
+    Configuration at = question_.asked();
     at.placement = placement_;
     at.local_batch = static_cast<int>(local);
     at.accumulation = static_cast<int>(accumulation);
-    at.strategy = question_.strategy;
-    at.precision = precision_;
     return at;
   }
 
@@ -311,7 +306,6 @@ class Search {
   const Subject& subject_;
   BatchLimits limits_;
   int gpus_per_node_;
-  std::string precision_;
   std::vector<Entry> entries_;
   Placement placement_;  ///< of placed_gpus_
   int placed_gpus_ = 0;

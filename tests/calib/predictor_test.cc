@@ -174,6 +174,14 @@ INSTANTIATE_TEST_SUITE_P(Predictor, SavedAndLoaded, testing::Bool(), [](const au
   return of.param ? "ByAnOlderVersion" : "ByThisVersion";
 });
 
+TEST(Predictor, AWorkloadAskedForByNameHasItsOwnFormula) {
+  const Predictor predictor(calibrate_observations(rows_of_all_strategies(), "synthetic"));
+  Configuration hierarchical = at(4, 16, 48);
+  hierarchical.strategy = "hierarchical";
+  EXPECT_EQ(predictor.predict("large/hierarchical", at(4, 16, 48)).step_time,
+            predictor.predict("large", hierarchical).step_time);
+}
+
 TEST(Predictor, KeepsClustersApart) {
   auto rows = synthetic_rows(synthetic_cluster(), synthetic_placements(), 0.02, 7);
   auto other = rows;

@@ -1,0 +1,53 @@
+#include "predict/report/collect_curves.h"
+
+#include <gtest/gtest.h>
+
+#include "calib/calibrate.h"
+#include "tests/predict/hand_made.h"
+
+namespace forerun {
+namespace {
+
+/// "net" by zero1 in bfloat16 on up to 8 GPUs, noiseless.
+Predictor by_zero1() {
+  std::vector<Observation> rows;
+  for (const int gpus : {1, 2, 4, 8}) {
+    for (const int local : {8, 16, 32}) {
+      Observation o;
+      o.model = "net";
+      o.grad_bytes = 100e6;
+      o.at.placement = Placement({gpus});
+      o.at.local_batch = local;
+      o.at.strategy = "zero1";
+      o.at.precision = "bfloat16";
+      o.step_time_s = step_time(hand_made_model(), o.at).total().value();
+      rows.push_back(o);
+    }
+  }
+  return Predictor(calibrate_observations(rows, "made by hand"));
+}
+
+TEST(CollectScaling, DrawsAWorkloadByItsOwnStrategy) {
+  const auto curves = collect_scaling(Machine(), by_zero1(), {});
+  ASSERT_EQ(curves.size(), 1u);
+  EXPECT_EQ(curves[0].model, "net/zero1@bfloat16");
+  int compared = 0;
+  for (const BatchScaling& batch : curves[0].strong) {
+    for (const auto& point : batch.points) {
+      EXPECT_EQ(point.at.strategy, "zero1");
+      EXPECT_NEAR(point.predicted.step_time / step_time(hand_made_model(), point.at).total(), 1,
+                  0.02);
+      ++compared;
+    }
+  }
+  EXPECT_GT(compared, 0);
+}
+
+TEST(CollectRecommended, KnowsAWorkloadOfAnotherStrategy) {
+  const auto recommended = collect_recommended(by_zero1());
+  ASSERT_FALSE(recommended.empty());
+  EXPECT_EQ(recommended.front().model, "net/zero1@bfloat16");
+}
+
+}  // namespace
+}  // namespace forerun
