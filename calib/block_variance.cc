@@ -24,4 +24,9 @@ double relative_block_variance(const std::vector<double>& values) {
   return variance;
 }
 
+double relative_median_variance(const std::vector<double>& values) {
+  const double blocks = static_cast<double>(values.size()) / kStepsOfAMean;
+  return relative_block_variance(values) / std::max(blocks, 1.0);
+}
+
 }  // namespace forerun

@@ -11,4 +11,10 @@ namespace forerun {
 /// too large: drift does not average out. 0 for fewer than 6 values.
 double relative_block_variance(const std::vector<double>& values);
 
+/// What one mean step time is to the fit.
+inline constexpr double kStepsOfAMean = 16;
+
+/// Relative variance of the median of all of them, by relative_block_variance().
+double relative_median_variance(const std::vector<double>& values);
+
 }  // namespace forerun

@@ -13,8 +13,6 @@
 namespace forerun {
 namespace {
 
-constexpr double kStepsOfAMean = 16;  // what an interval is for: the mean of about 16 steps
-
 /// The same ranks on the same nodes, spread evenly: what the formulas can tell apart.
 Configuration canonical(Configuration at) {
   at.placement = Placement::even(at.placement.nodes(), at.placement.world_size());
@@ -230,10 +228,8 @@ void add_sweeps(const Profile& profile, Evidence& evidence) {
     const std::optional<Collective> collective = find_collective(point.collective);
     if (!collective || point.samples_s.empty() || point.size_bytes < least) continue;
     if (allreduces && collective != Collective::kAllreduce) continue;
-    const double blocks = static_cast<double>(point.samples_s.size()) / kStepsOfAMean;
     evidence.sweeps.push_back({*collective, point.placement, point.size_bytes,
-                               median(point.samples_s),
-                               relative_block_variance(point.samples_s) / std::max(blocks, 1.0)});
+                               median(point.samples_s), relative_median_variance(point.samples_s)});
   }
 }
 

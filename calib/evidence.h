@@ -30,10 +30,18 @@ struct FitPoint {
       0;  ///< of that mean, where the spread was measured; else 0: left to the fit
 };
 
+/// How long the collectives of one configuration's step ran, hidden or not.
+struct WirePoint {
+  Configuration at;
+  double time_s = 0;
+  double relative_variance = 0;
+};
+
 struct WorkloadEvidence {
   WorkloadTraits traits;
   double grad_bytes = 0;         ///< 0: unknown
   std::vector<FitPoint> points;  ///< sorted by configuration, each once
+  std::vector<WirePoint> wire;   ///< of those whose collectives were timed, on the widest level
 };
 
 /// One collective, alone.

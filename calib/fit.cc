@@ -46,7 +46,27 @@ Series sweep_series(const Evidence& evidence, const Parameters& parameters, cons
   return series;
 }
 
-/// Every workload's series, then the sweeps' if there are any.
+/// Collectives inside training. What a workload sends is counted, not fitted: these rows are about
+/// the network alone. To the process they are steps of communication only.
+Series wire_series(const WorkloadEvidence& workload, const Parameters& parameters, size_t index,
+                   const Priors& priors) {
+  Series series = empty_series(workload.wire.size());
+  const NetworkVector offset = mean_minus(priors.network, parameters.network);
+  for (size_t i = 0; i < workload.wire.size(); ++i) {
+    const WirePoint& point = workload.wire[i];
+    series.at[i] = {.at = coordinates_of(point.at), .communication_share = 1};
+    series.base_noise[static_cast<Eigen::Index>(i)] = point.relative_variance;
+    Linearization formula =
+        linearize_wire(parameters.network, parameters.workloads[index], workload.traits, point.at);
+    formula.by_workload.setZero();
+    set_row(series, static_cast<Eigen::Index>(i), formula, std::log(point.time_s), offset,
+            WorkloadVector::Zero());
+  }
+  return series;
+}
+
+/// Every workload's series, then the sweeps' if there are any, then what was seen of collectives
+/// inside training.
 std::vector<Series> all_series(const Evidence& evidence, const ClusterFit& fit) {
   std::vector<Series> series;
   for (size_t w = 0; w < evidence.workloads.size(); ++w) {
@@ -55,6 +75,10 @@ std::vector<Series> all_series(const Evidence& evidence, const ClusterFit& fit) 
   }
   if (!evidence.sweeps.empty())
     series.push_back(sweep_series(evidence, fit.parameters, fit.priors));
+  for (size_t w = 0; w < evidence.workloads.size(); ++w) {
+    if (evidence.workloads[w].wire.empty()) continue;
+    series.push_back(wire_series(evidence.workloads[w], fit.parameters, w, fit.priors));
+  }
   return series;
 }
 

@@ -28,6 +28,20 @@ struct StepResidual {
   }
 };
 
+struct WireResidual {
+  const WorkloadTraits* traits;
+  const WirePoint* point;
+  double weight;
+
+  template <class T>
+  bool operator()(const T* network, const T* workload, T* residual) const {
+    using std::log;
+    const T time = time_on_the_wire(make_step_model(network, workload, *traits), point->at).value();
+    residual[0] = weight * (log(time) - std::log(point->time_s));
+    return ceres::isfinite(residual[0]);
+  }
+};
+
 struct SweepResidual {
   const SweepEvidence* sweep;
   double weight;
@@ -79,6 +93,12 @@ ceres::Solver::Summary solve(const Evidence& evidence, const Priors& priors, Par
       problem.AddResidualBlock(
           new ceres::AutoDiffCostFunction<StepResidual, 1, kNetworkParameters, kWorkloadParameters>(
               new StepResidual{&workload.traits, &point, row_weight(rows)}),
+          new ceres::SoftLOneLoss(1.0), at.network.data(), at.workloads[w].data());
+    }
+    for (const WirePoint& point : workload.wire) {
+      problem.AddResidualBlock(
+          new ceres::AutoDiffCostFunction<WireResidual, 1, kNetworkParameters, kWorkloadParameters>(
+              new WireResidual{&workload.traits, &point, row_weight(workload.wire.size())}),
           new ceres::SoftLOneLoss(1.0), at.network.data(), at.workloads[w].data());
     }
     add_prior(problem, priors.workloads[w], at.workloads[w].data());

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 
+#include "calib/block_variance.h"
 #include "calib/collective_factors.h"
 #include "model/statistics.h"
 
@@ -90,6 +92,30 @@ std::optional<double> spread(const MeasuredConfiguration& m) {
   return std::max(kLeastSpread, relative / slowest_of(m.at.world_size()));
 }
 
+/// Where every rank is a process of its own: copies inside one process are no network.
+std::vector<WirePoint> on_the_wire(const Measured& all) {
+  std::vector<WirePoint> out;
+  for (const MeasuredConfiguration* m : all) {
+    const std::vector<double> times = m->collective_times();
+    const bool of_processes = static_cast<int>(m->ranks.size()) == m->at.world_size();
+    if (m->at.world_size() == 1 || !of_processes || times.empty()) continue;
+    const double typical = median(times);
+    if (!(typical > 0)) continue;
+    out.push_back({m->at, typical, relative_median_variance(times)});
+  }
+  return out;
+}
+
+/// One factor tells a collective inside training from one alone, on every level: that of the level
+/// on which more ranks will be asked about.
+void keep_widest_level(std::vector<WorkloadEvidence>& workloads) {
+  const auto between_nodes = [](const WirePoint& p) { return p.at.placement.nodes() > 1; };
+  const bool several_nodes = std::ranges::any_of(
+      workloads, [&](const auto& w) { return std::ranges::any_of(w.wire, between_nodes); });
+  if (!several_nodes) return;
+  for (WorkloadEvidence& w : workloads) std::erase_if(w.wire, std::not_fn(between_nodes));
+}
+
 }  // namespace
 
 void add_inside_training(const Profile& profile, Evidence& evidence) {
@@ -102,6 +128,7 @@ void add_inside_training(const Profile& profile, Evidence& evidence) {
     if (const MeasuredConfiguration* alone = least_disturbed(found->second)) {
       workload.traits.bucket_shares = shares_of(*alone);
     }
+    workload.wire = on_the_wire(found->second);
     const std::optional<double> inside = median_of(found->second, collective_slowdown);
     evidence.seen_inside = evidence.seen_inside || inside;
     workload.traits.collective_slowdown = inside.value_or(1);
@@ -109,6 +136,7 @@ void add_inside_training(const Profile& profile, Evidence& evidence) {
     workload.traits.collective_factors =
         collective_factors(workload.points.front().at.strategy, profile.network);
   }
+  keep_widest_level(evidence.workloads);
   evidence.spread = median_of(all, spread);
 }
 

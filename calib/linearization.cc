@@ -32,6 +32,14 @@ Linearization linearize_step(const NetworkVector& network, const WorkloadVector&
       step_time(make_step_model(n.data(), w.data(), traits), at).total().value());
 }
 
+Linearization linearize_wire(const NetworkVector& network, const WorkloadVector& workload,
+                             const WorkloadTraits& traits, const Configuration& at) {
+  const auto n = variables<kNetworkParameters>(network, 0);
+  const auto w = variables<kWorkloadParameters>(workload, kNetworkParameters);
+  return linearization_of(
+      time_on_the_wire(make_step_model(n.data(), w.data(), traits), at).value());
+}
+
 Linearization linearize_sweep(const NetworkVector& network, Collective collective,
                               const Placement& placement, Bytes<> size) {
   const auto n = variables<kNetworkParameters>(network, 0);

@@ -12,6 +12,7 @@ namespace {
 
 constexpr double kFixed = 1e-4;  // sd of a parameter that is not in play
 constexpr double kTypicalBytes = 100e6;
+constexpr double kTimedSd = 1;       // of contention, where collectives were timed inside training
 constexpr double kMeasuredSd = 0.2;  // of what was measured inside training, for any other scale
 
 double median_step_time(const WorkloadEvidence& workload) {
@@ -53,8 +54,12 @@ Priors make_priors(const Evidence& evidence, TwoNodeHypothesis hypothesis,
   set(priors.network, kSpread, std::log(evidence.spread.value_or(0.01)),
       evidence.spread ? kMeasuredSd : 0.5);
   // Only a sweep shows the network alone; without one, contention is part of beta.
+  const bool timed_inside = std::ranges::any_of(
+      evidence.workloads, [](const WorkloadEvidence& w) { return !w.wire.empty(); });
   if (evidence.sweeps.empty()) {
     set(priors.network, kContention, 0, kFixed);
+  } else if (timed_inside) {
+    set(priors.network, kContention, 0, kTimedSd);
   } else {
     // Where it is known what a collective is slowed by beside backward, nothing slows it after.
     set(priors.network, kContention, evidence.seen_inside ? 0 : std::log(1.3),

@@ -88,11 +88,10 @@ Exchange<T> communication_time(const StepModel<T>& model, const Configuration& a
   return {alone.hidden * model.contention, alone.open * model.contention};
 }
 
-/// What a step takes beyond its backward pass for the collectives that run beside it, from shares
-/// of buckets. A bucket's stages follow each other on one link: one thread, or one stream.
+/// The collectives that run beside a backward pass, played through, from shares of buckets. A
+/// bucket's stages follow each other on one link: one thread, or one stream.
 template <class T>
-Seconds<T> exposed_by_buckets(const StepModel<T>& model, const Configuration& at,
-                              Seconds<T> backward) {
+Timeline<T> play_buckets(const StepModel<T>& model, const Configuration& at, Seconds<T> backward) {
   TimelineStep<T> step;
   step.backward = backward;
   step.collective_slowdown = T(model.collective_slowdown);
@@ -104,7 +103,7 @@ Seconds<T> exposed_by_buckets(const StepModel<T>& model, const Configuration& at
                                 .hidden;
     step.buckets.push_back({backward * T(share.ready), {{0, time * model.contention}}});
   }
-  return play_step(step).communication_end - backward;
+  return play_step(step);
 }
 
 /// What a step takes beyond its backward pass, because of communication.
@@ -113,9 +112,33 @@ Seconds<T> exposed_communication(const StepModel<T>& model, const Configuration&
                                  Seconds<T> backward) {
   const Exchange<T> exchange = communication_time(model, at);
   if (!model.bucket_shares.empty() && exchange.hidden.value() > T(0)) {
-    return exposed_by_buckets(model, at, backward) + exchange.open;
+    return play_buckets(model, at, backward).communication_end - backward + exchange.open;
   }
   return overlapped_time(backward, exchange.hidden, model.overlap) - backward + exchange.open;
+}
+
+/// The last micro-step's backward pass: only it runs beside the collectives. A late rank delays
+/// both.
+template <class T>
+Seconds<T> last_backward(const StepModel<T>& model, const Configuration& at) {
+  const T wait = model.spread * slowest_of(at.world_size());
+  return model.compute.time(Samples<>(at.local_batch)) *
+         (T(1.0 - model.serial_share) * (T(1) + wait));
+}
+
+/// How long a step's collectives run, one after the other, hidden or not: what
+/// MeasuredConfiguration::collective_times() observes.
+template <class T>
+Seconds<T> time_on_the_wire(const StepModel<T>& model, const Configuration& at) {
+  const Exchange<T> exchange = communication_time(model, at);
+  if (model.bucket_shares.empty() || !(exchange.hidden.value() > T(0))) {
+    return exchange.hidden + exchange.open;
+  }
+  Seconds<T> sum = exchange.open;
+  for (const TimelineSpan<T>& bucket : play_buckets(model, at, last_backward(model, at)).buckets) {
+    sum += bucket.end - bucket.start;
+  }
+  return sum;
 }
 
 /// Time of one step of a data-parallel training by at.strategy.
@@ -124,8 +147,6 @@ StepTime<T> step_time(const StepModel<T>& model, const Configuration& at) {
   const T micro_steps(at.accumulation);
   const Seconds<T> compute = model.compute.time(Samples<>(at.local_batch));
   const T wait = model.spread * slowest_of(at.world_size());
-  // Only the last backward runs beside the collectives; a late rank delays both.
-  const Seconds<T> backward = compute * (T(1.0 - model.serial_share) * (T(1) + wait));
 
   StepTime<T> step;
   const Seconds<T> measured(T(model.optimizer.value()));
@@ -134,7 +155,7 @@ StepTime<T> step_time(const StepModel<T>& model, const Configuration& at) {
   step.optimizer = sharded ? optimizer / T(at.world_size()) : optimizer;
   step.compute = (compute - optimizer) * micro_steps;
   step.waiting = compute * (micro_steps * wait);
-  step.exposed_communication = exposed_communication(model, at, backward);
+  step.exposed_communication = exposed_communication(model, at, last_backward(model, at));
   step.loader = Seconds<T>(T(0));
   const Seconds<T> load(T(model.load.value() * at.local_batch * at.accumulation));
   const Seconds<T> busy = step.total();

@@ -1,7 +1,9 @@
 #include "model/io/measured.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
+#include <span>
 
 #include "model/error.h"
 
@@ -143,6 +145,32 @@ std::vector<double> MeasuredConfiguration::step_times() const {
       slowest[i] = std::max(slowest[i], rank.step_time_s[i]);
   }
   return slowest;
+}
+
+std::vector<double> MeasuredConfiguration::collective_times() const {
+  if (ranks.empty() || ranks.front().timeline.empty()) return {};
+  const size_t collectives = ranks.front().timeline.size();
+  const bool alike = std::ranges::all_of(
+      ranks, [&](const RankSteps& rank) { return rank.timeline.size() == collectives; });
+  const auto compared = std::span(ranks).first(alike ? ranks.size() : 1);
+  size_t steps = kTimelineSteps;
+  for (const RankSteps& rank : compared) {
+    for (const CollectiveTimeline& one : rank.timeline) steps = std::min(steps, one.end_s.size());
+  }
+  std::vector<double> times(steps, 0.0);
+  for (size_t s = 0; s < steps; ++s) {
+    for (size_t c = 0; c < collectives; ++c) {
+      const auto last = [&](std::vector<double> CollectiveTimeline::*event) {
+        double latest = -std::numeric_limits<double>::infinity();
+        for (const RankSteps& rank : compared) {
+          latest = std::max(latest, (rank.timeline[c].*event)[s]);
+        }
+        return latest;
+      };
+      times[s] += last(&CollectiveTimeline::end_s) - last(&CollectiveTimeline::start_s);
+    }
+  }
+  return times;
 }
 
 Blocks MeasuredConfiguration::blocks() const {

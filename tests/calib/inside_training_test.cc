@@ -174,6 +174,54 @@ TEST(InsideTraining, AFitOfFewHostsPredictsMoreByTheirBuckets) {
   EXPECT_NEAR(p.step_time.value(), 1.05625, 0.01);
 }
 
+/// As measured_on(), with both buckets timed: over 100 MB/s, whatever sweeps say.
+MeasuredConfiguration timed_on(int hosts) {
+  const auto on_wire = [&](double size) { return 2.0 * (hosts - 1) / hosts * size / 1e8; };
+  MeasuredConfiguration m = measured_on(hosts, 1 + on_wire(3e6));
+  if (hosts == 1) return m;
+  m.communication.waiting_s = {1e-6, 0, 2e-6};  // all ranks are alike
+  for (RankSteps& rank : m.ranks) {
+    const double early = 0.01 * rank.rank;  // the last to begin knows how long it took
+    rank.timeline = {
+        {"allreduce", 0, 1e6, {0.15}, {0.15 - early}, {0.15 + on_wire(1e6)}},
+        {"allreduce", 1, 3e6, {0.6}, {0.6 - early}, {0.6 + on_wire(3e6)}},
+    };
+  }
+  return m;
+}
+
+TEST(InsideTraining, CollectivesAreTimedFromTheLastRankThatBegins) {
+  const Evidence evidence = evidence_of(profile_of({timed_on(1), timed_on(2), timed_on(4)}));
+  const auto& wire = evidence.workloads.at(0).wire;
+  ASSERT_EQ(wire.size(), 2u);  // one rank alone sends nothing
+  EXPECT_EQ(wire[1].at.placement, Placement::even(4, 4));
+  EXPECT_NEAR(wire[1].time_s, 1.5 * 4e6 / 1e8, 1e-12);
+}
+
+TEST(InsideTraining, CopiesInsideOneProcessAreNoNetwork) {
+  MeasuredConfiguration two = timed_on(2);
+  two.ranks.resize(1);
+  EXPECT_TRUE(evidence_of(profile_of({timed_on(1), two})).workloads.at(0).wire.empty());
+}
+
+/// Small sweeps flatter a link that buffers them; the step's own collectives know better.
+TEST(InsideTraining, WhatBucketsTookTellsMoreThanASmallSweep) {
+  Profile profile = profile_of({timed_on(1), timed_on(2), timed_on(4)});
+  for (const int n : {2, 4}) {
+    const double time = 2.0 * (n - 1) / n * 262144 / 1.1e8;
+    profile.network.push_back({.transport = "mpi",
+                               .placement = Placement::even(n, n),
+                               .size_bytes = 262144,
+                               .samples_s = std::vector<double>(16, time)});
+  }
+  const Predictor predictor(calibrate_profile(profile, "test"));
+  const Configuration at{.placement = Placement::even(16, 16), .local_batch = 8};
+  const Prediction p = predictor.predict("m", at);
+  ASSERT_EQ(p.refused, "");
+  const double exposed = 2.0 * 15 / 16 * 3e6 / 1e8;
+  EXPECT_NEAR(p.parts.exposed_communication.value() / exposed, 1, 0.02);
+}
+
 TEST(InsideTraining, TheFileKeepsIt) {
   const TemporaryFolder folder;
   const std::filesystem::path path = folder.path() / "calibration.json";

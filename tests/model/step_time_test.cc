@@ -72,6 +72,18 @@ TEST(StepTime, BackwardBesideACollectiveIsSlower) {
               5.02e-3 + 5.02e-3 * (1 - 1 / 1.1), 1e-12);
 }
 
+TEST(TimeOnTheWire, CountsWhatBackwardHidesToo) {
+  // Between nodes, as above: 4 x 25.1 ms, or 2 x 50.1 ms.
+  EXPECT_NEAR(time_on_the_wire(by_hand(), on(Placement({1, 1}), 32)).value(), 100.4e-3, 1e-12);
+  StepModel<> model = with_two_buckets();
+  EXPECT_NEAR(time_on_the_wire(model, on(Placement({1, 1}), 32)).value(), 100.2e-3, 1e-12);
+  EXPECT_EQ(time_on_the_wire(model, on(Placement(), 32)), 0_s);
+  // From 13.65 ms to the end of backward at 27.3 ms half of 13.65 ms is done.
+  model.collective_slowdown = 2;
+  EXPECT_NEAR(time_on_the_wire(model, on(Placement({1, 1}), 32)).value(), 100.2e-3 + 13.65e-3 / 2,
+              1e-12);
+}
+
 TEST(StepTime, BucketsOfOneRankCostNothing) {
   StepModel<> model = with_two_buckets();
   model.compute_slowdown = 2;

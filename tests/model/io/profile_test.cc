@@ -146,5 +146,22 @@ TEST(SameMachine, CountsKindsOfHostsNotHosts) {
                     "cpu; 1 x EPYC with 64 cores; 2 threads per rank"));
 }
 
+TEST(CollectiveTimes, AreFromTheLastRanksStartToTheLastRanksEnd) {
+  MeasuredConfiguration m;
+  m.ranks.resize(2);
+  m.ranks[0].timeline = {{"allreduce", 0, 100, {}, {0.1, 0.2}, {0.4, 0.6}},
+                         {"allreduce", 1, 100, {}, {0.5, 0.7}, {0.6, 0.8}}};
+  m.ranks[1].timeline = {{"allreduce", 0, 100, {}, {0.3, 0.2}, {0.4, 0.7}},
+                         {"allreduce", 1, 100, {}, {0.4, 0.5}, {0.6, 0.8}}};
+  const std::vector<double> times = m.collective_times();
+  ASSERT_EQ(times.size(), 2u);
+  EXPECT_NEAR(times[0], 0.1 + 0.1, 1e-12);
+  EXPECT_NEAR(times[1], 0.5 + 0.1, 1e-12);
+  m.ranks[1].timeline.pop_back();  // another part of the exchange: the first speaks for its own
+  EXPECT_NEAR(m.collective_times().at(0), 0.3 + 0.1, 1e-12);
+  m.ranks[0].timeline.clear();
+  EXPECT_TRUE(m.collective_times().empty());
+}
+
 }  // namespace
 }  // namespace forerun
