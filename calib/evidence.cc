@@ -13,12 +13,6 @@
 namespace forerun {
 namespace {
 
-/// The same ranks on the same nodes, spread evenly: what the formulas can tell apart.
-Configuration canonical(Configuration at) {
-  at.placement = Placement::even(at.placement.nodes(), at.placement.world_size());
-  return at;
-}
-
 /// Mean of the rows of one configuration, in log: robust against nothing, but the same whatever the
 /// order.
 FitPoint mean_point(const Configuration& at, std::vector<const Observation*> rows) {
@@ -83,6 +77,14 @@ WorkloadTraits traits_of(const std::string& name, const std::vector<const Observ
   return traits;
 }
 
+/// `/zero1@bfloat16`
+std::string name_suffix(const Configuration& at) {
+  std::string suffix;
+  if (at.strategy != "ddp" && at.strategy != "serial") suffix += "/" + at.strategy;
+  if (at.precision != "float32") suffix += "@" + at.precision;
+  return suffix;
+}
+
 bool counts(const MeasuredConfiguration& measured) {
   return measured.status == "ok" && !measured.step_times().empty();
 }
@@ -102,20 +104,24 @@ Blocks blocks_of(const MeasuredConfiguration& measured) {
 
 }  // namespace
 
+Configuration canonical(Configuration at) {
+  at.placement = Placement::even(at.placement.nodes(), at.placement.world_size());
+  if (at.strategy == "serial") at.strategy = "ddp";  // one rank: the same thing
+  return at;
+}
+
 Coordinates coordinates_of(const Configuration& at) {
   return {std::log2(at.local_batch), std::log2(at.placement.nodes()),
           std::log2(at.placement.mean_ranks_per_node())};
 }
 
 std::string workload_name(const std::string& model, const Configuration& at) {
-  std::string name = model;
-  if (at.strategy != "ddp" && at.strategy != "serial") name += "/" + at.strategy;
-  if (at.precision != "float32") name += "@" + at.precision;
-  return name;
+  const std::string suffix = name_suffix(at);
+  return model.ends_with(suffix) ? model : model + suffix;
 }
 
 std::string model_of(const std::string& workload, const Configuration& at) {
-  const std::string suffix = workload_name("", at);
+  const std::string suffix = name_suffix(at);
   return workload.ends_with(suffix) ? workload.substr(0, workload.size() - suffix.size())
                                     : workload;
 }
@@ -123,6 +129,12 @@ std::string model_of(const std::string& workload, const Configuration& at) {
 std::string measure_options(const Configuration& at) {
   return (at.strategy == "ddp" ? "" : " --strategy " + at.strategy) +
          (at.precision == "float32" ? "" : " --precision " + at.precision);
+}
+
+std::string measure_arguments(const WorkloadCalibration& workload) {
+  if (workload.points.empty()) return workload.name;
+  const Configuration& measured = workload.points.front().at;
+  return model_of(workload.name, measured) + measure_options(measured);
 }
 
 Evidence gather_evidence(const std::vector<Observation>& observations) {
@@ -135,9 +147,7 @@ Evidence gather_evidence(const std::vector<Observation>& observations) {
     std::map<Configuration, std::vector<const Observation*>> by_configuration;
     for (const Observation* row : rows) {
       if (row->grad_bytes) grad_bytes.push_back(*row->grad_bytes);
-      Configuration at = canonical(row->at);
-      if (at.strategy == "serial") at.strategy = "ddp";  // one rank: the same thing
-      by_configuration[at].push_back(row);
+      by_configuration[canonical(row->at)].push_back(row);
     }
     if (!grad_bytes.empty()) workload.grad_bytes = median(grad_bytes);
     workload.traits = traits_of(name, rows, workload.grad_bytes);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "calib/parameters.h"
+#include "model/io/calibration.h"
 #include "model/io/observations.h"
 #include "model/io/profile.h"
 
@@ -60,10 +61,12 @@ struct Evidence {
   bool seen_inside = false;      ///< collectives inside training were compared with alone
 };
 
+/// The same ranks on the same nodes, spread evenly: what the formulas can tell apart.
+Configuration canonical(Configuration at);
+
 /// The name under which a workload is calibrated: the model's, with strategy and precision where
-/// they are not the default
-/// (`resnet50`, `resnet50/hierarchical`, `resnet50@bfloat16`): a model in another precision is
-/// another workload.
+/// they are not the default (`resnet50`, `resnet50/hierarchical`, `resnet50@bfloat16`): a model in
+/// another precision is another workload. A model that ends so already keeps its name.
 std::string workload_name(const std::string& model, const Configuration& at);
 /// The way back: `resnet50@bfloat16` in bfloat16 is `resnet50`.
 std::string model_of(const std::string& workload, const Configuration& at);
@@ -71,6 +74,8 @@ std::string model_of(const std::string& workload, const Configuration& at);
 /// What `measure` needs to run in the strategy and precision of `at`: ` --strategy zero1`, or
 /// nothing.
 std::string measure_options(const Configuration& at);
+/// `resnet50 --strategy zero1`: what follows `measure --model`.
+std::string measure_arguments(const WorkloadCalibration& workload);
 
 /// Rows that differ only in how a placement spreads the same ranks over the same nodes become one
 /// point: their mean.

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "calib/evidence.h"
 #include "model/io/wording.h"
 
 namespace forerun {
@@ -20,7 +21,7 @@ std::string devices_on_nodes(const Configuration& at, const std::string& device)
 std::string settled_by(const std::string& command) { return "; settle it with: " + command; }
 
 std::string measure_command(const WorkloadCalibration& w, int world_size) {
-  return "measure --model " + w.name + " --world-sizes " + std::to_string(world_size);
+  return "measure --model " + measure_arguments(w) + " --world-sizes " + std::to_string(world_size);
 }
 
 /// A level of the network, or a placement on it, that nothing was measured on.
@@ -71,7 +72,7 @@ std::string batch_out_of_reach(const WorkloadCalibration& w, const Configuration
   char text[160];
   std::snprintf(text, sizeof text, "local batch %d is far from those measured (%g to %g)",
                 at.local_batch, least, most);
-  return text + settled_by("measure --model " + w.name + " --local-batch " +
+  return text + settled_by("measure --model " + measure_arguments(w) + " --local-batch " +
                            std::to_string(at.local_batch));
 }
 

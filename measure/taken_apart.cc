@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 
 #include "measure/stop_rule.h"
@@ -36,6 +37,7 @@ std::vector<double> over_ranks(const std::vector<RankSteps>& ranks, size_t steps
 }
 
 double largest(const std::vector<double>& values) { return *std::ranges::max_element(values); }
+double smallest(const std::vector<double>& values) { return *std::ranges::min_element(values); }
 double beyond_mean(const std::vector<double>& values) {
   double sum = 0;
   for (const double v : values) sum += v;
@@ -56,26 +58,46 @@ Placement members_of(const std::string& collective, const Configuration& at) {
   return at.placement;
 }
 
-/// What a step's collectives take alone, where each was swept.
-std::optional<double> all_alone(const MeasuredConfiguration& measured,
-                                const std::vector<SweepPoint>& network) {
-  double sum = 0;
-  for (const CollectiveTimeline& one : measured.ranks.front().timeline) {
-    const auto alone =
-        alone_s(network, one.collective, members_of(one.collective, measured.at), one.size_bytes);
-    if (!alone) return std::nullopt;
-    sum += *alone;
+/// Steps that every rank has times of, for a collective.
+size_t common_steps(const std::vector<RankSteps>& ranks, size_t collective) {
+  size_t steps = std::numeric_limits<size_t>::max();
+  for (const RankSteps& rank : ranks) {
+    if (collective >= rank.timeline.size()) return 0;
+    steps = std::min(steps, rank.timeline[collective].end_s.size());
   }
-  return sum > 0 ? std::optional(sum) : std::nullopt;
+  return steps;
 }
 
-/// Step by step, all collectives inside training over all of them alone.
+/// Step by step, all collectives inside training over all of them alone. Ranks that take part in
+/// different collectives (leaders of nodes) are not compared: rank 0 speaks for its own.
 std::vector<double> inside_over_alone(const MeasuredConfiguration& measured,
                                       const std::vector<SweepPoint>& network) {
-  const std::optional<double> alone = all_alone(measured, network);
-  if (!alone) return {};
-  std::vector<double> inside = measured.collective_times();
-  for (double& time : inside) time /= *alone;
+  const bool alike = std::ranges::all_of(measured.ranks, [&](const RankSteps& rank) {
+    return rank.timeline.size() == measured.ranks.front().timeline.size();
+  });
+  const std::vector<RankSteps> ranks =
+      alike ? measured.ranks : std::vector<RankSteps>{measured.ranks.front()};
+  std::vector<double> inside;
+  double alone = 0;
+  for (size_t c = 0; c < ranks.front().timeline.size(); ++c) {
+    const CollectiveTimeline& one = ranks.front().timeline[c];
+    const auto here =
+        alone_s(network, one.collective, members_of(one.collective, measured.at), one.size_bytes);
+    if (!here) return {};
+    alone += *here;
+    // A collective is over for the first rank that it lets go: the others waited for its start.
+    const std::vector<double> times = over_ranks(
+        ranks, common_steps(ranks, c),
+        [c](const RankSteps& r, size_t s) {
+          return r.timeline[c].end_s[s] - r.timeline[c].start_s[s];
+        },
+        smallest);
+    if (c == 0) inside.resize(times.size());
+    inside.resize(std::min(inside.size(), times.size()));
+    for (size_t s = 0; s < inside.size(); ++s) inside[s] += times[s];
+  }
+  if (!(alone > 0)) return {};
+  for (double& time : inside) time /= alone;
   return inside;
 }
 
@@ -83,7 +105,6 @@ std::vector<double> inside_over_alone(const MeasuredConfiguration& measured,
 
 std::optional<double> alone_s(const std::vector<SweepPoint>& network, const std::string& collective,
                               const Placement& placement, double size_bytes) {
-  constexpr double kFarthest = 8;  // times the largest swept size: small ones flatter the link
   std::map<double, double> curve;
   for (const SweepPoint& point : network) {
     if (point.collective == collective && point.placement == placement &&
@@ -95,10 +116,7 @@ std::optional<double> alone_s(const std::vector<SweepPoint>& network, const std:
   const auto above = curve.lower_bound(size_bytes);
   if (above == curve.begin()) return above->second;
   const auto below = std::prev(above);
-  if (above == curve.end()) {
-    if (size_bytes > kFarthest * below->first) return std::nullopt;
-    return below->second * size_bytes / below->first;
-  }
+  if (above == curve.end()) return below->second * size_bytes / below->first;
   const double share = std::log(size_bytes / below->first) / std::log(above->first / below->first);
   return std::exp((1 - share) * std::log(below->second) + share * std::log(above->second));
 }

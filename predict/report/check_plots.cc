@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <map>
 
+#include "calib/evidence.h"
 #include "model/plot/script.h"
 #include "predict/report/plots.h"
 
@@ -15,7 +16,8 @@ Rows predicted_rows(const std::vector<RunCheck>& checks) {
   Rows rows;
   for (size_t i = 0; i < checks.size(); ++i) {
     if (checks[i].predicted.refused.empty()) {
-      rows[checks[i].model].emplace_back(static_cast<int>(i) + 1, &checks[i]);
+      rows[workload_name(checks[i].model, checks[i].at)].emplace_back(static_cast<int>(i) + 1,
+                                                                      &checks[i]);
     }
   }
   return rows;

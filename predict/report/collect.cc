@@ -85,9 +85,8 @@ std::vector<RunCheck> make_checks(const Pools& pools, const Predictor& predictor
     check.observed_s = median(pool.step_times);
     check.observed_p10_s = quantile(pool.step_times, 0.1);
     check.observed_p90_s = quantile(pool.step_times, 0.9);
-    const std::string name = workload_name(check.model, check.at);
-    check.predicted = predictor.predict(name, check.at);
-    compare_with_fit(predictor.calibration().find(name), check);
+    check.predicted = predictor.predict(check.model, check.at);
+    compare_with_fit(predictor.calibration().find(workload_name(check.model, check.at)), check);
     checks.push_back(check);
   }
   std::sort(checks.begin(), checks.end(), [](const RunCheck& a, const RunCheck& b) {
@@ -116,7 +115,7 @@ std::string checking_command(const Calibration& calibration) {
   int local = (batches.front() + batches.back()) / 2;
   while (local > 1 && measured.count(local) > 0) --local;
   if (measured.count(local) > 0) local = batches.back() + 1;
-  return "measure train --model " + workload.name + " --batch " +
+  return "measure train --model " + measure_arguments(workload) + " --batch " +
          std::to_string(local * std::max(1, workload.max_gpus)) + " --steps 50";
 }
 

@@ -10,6 +10,7 @@
 #include "model/io/json_reader.h"
 #include "model/strategy.h"
 #include "tests/calib/synthetic.h"
+#include "tests/support.h"
 
 namespace forerun {
 namespace {
@@ -149,7 +150,8 @@ class SavedAndLoaded : public testing::TestWithParam<bool> {};
 
 TEST_P(SavedAndLoaded, SaysTheSameOfEveryStrategy) {
   const Calibration calibration = calibrate_observations(rows_of_all_strategies(), "synthetic");
-  const auto path = std::filesystem::path(testing::TempDir()) / "calibration.json";
+  const TemporaryFolder folder;
+  const std::filesystem::path path = folder.path() / "calibration.json";
   save_calibration(path, calibration);
   if (GetParam()) {
     Json document = load_document(path, "forerun-calibration", 1);
@@ -178,8 +180,19 @@ TEST(Predictor, AWorkloadAskedForByNameHasItsOwnFormula) {
   const Predictor predictor(calibrate_observations(rows_of_all_strategies(), "synthetic"));
   Configuration hierarchical = at(4, 16, 48);
   hierarchical.strategy = "hierarchical";
-  EXPECT_EQ(predictor.predict("large/hierarchical", at(4, 16, 48)).step_time,
-            predictor.predict("large", hierarchical).step_time);
+  const Seconds<> expected = predictor.predict("large", hierarchical).step_time;
+  EXPECT_EQ(predictor.predict("large/hierarchical", at(4, 16, 48)).step_time, expected);
+  EXPECT_EQ(predictor.predict("large/hierarchical", hierarchical).step_time, expected);
+}
+
+TEST(Predictor, ARefusalAsksForTheStrategyThatMeasureTakes) {
+  const Predictor predictor(calibrate_observations(rows_of_all_strategies(), "synthetic"));
+  Configuration far = at(4, 16, 48000);
+  far.strategy = "hierarchical";
+  const std::string refused = predictor.predict("large", far).refused;
+  EXPECT_NE(refused.find("measure --model large --strategy hierarchical --local-batch 48000"),
+            std::string::npos)
+      << refused;
 }
 
 TEST(Predictor, KeepsClustersApart) {

@@ -20,7 +20,6 @@ TEST(AloneS, InterpolatesItsOwnPlacementAndCollective) {
   EXPECT_NEAR(*alone_s(sweep(), "allreduce", Placement({2}), 2000), 1.7320508e-3, 1e-9);
   EXPECT_EQ(alone_s(sweep(), "broadcast", Placement({2}), 1000), 0.5e-3);
   EXPECT_EQ(alone_s(sweep(), "allreduce", Placement({4}), 1000), std::nullopt);
-  EXPECT_EQ(alone_s(sweep(), "allreduce", Placement({2}), 33000), std::nullopt);  // too far to say
 }
 
 /// Two ranks, two steps. Rank 1 computes 1 ms longer; its collective starts and ends with rank 0's.
@@ -52,10 +51,10 @@ TEST(TakeApart, ByHand) {
   EXPECT_NEAR(figures.exposed_s->low, 2e-3, 1e-12);
   EXPECT_NEAR(figures.exposed_s->high, 4e-3, 1e-12);
   EXPECT_NEAR(figures.waiting_s->median, 0.5e-3, 1e-12);  // 33 ms against a mean of 32.5 ms
-  // The last rank to leave: 4 and 3 ms, alone 1 ms.
-  EXPECT_NEAR(figures.slower_inside->median, 3.5, 1e-9);
-  EXPECT_NEAR(figures.slower_inside->low, 3, 1e-9);
-  EXPECT_NEAR(figures.slower_inside->high, 4, 1e-9);
+  // The first rank to leave: 3 and 2 ms, alone 1 ms.
+  EXPECT_NEAR(figures.slower_inside->median, 2.5, 1e-9);
+  EXPECT_NEAR(figures.slower_inside->low, 2, 1e-9);
+  EXPECT_NEAR(figures.slower_inside->high, 3, 1e-9);
   EXPECT_NEAR(figures.slows_compute->median, 22.5 / 20, 1e-9);
 }
 

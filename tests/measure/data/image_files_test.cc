@@ -4,20 +4,14 @@
 
 #include "measure/data/dataset.h"
 #include "model/error.h"
+#include "tests/support.h"
 
 namespace forerun {
 namespace {
 
 class ImageFiles : public testing::Test {
  protected:
-  ImageFiles() : folder_(std::filesystem::path(testing::TempDir()) / "forerun_image_files") {
-    std::filesystem::create_directories(folder_);
-  }
-  ~ImageFiles() override { std::filesystem::remove_all(folder_); }
-
-  void write(const std::string& name, const std::string& bytes) {
-    std::ofstream(folder_ / name, std::ios::binary) << bytes;
-  }
+  void write(const std::string& name, const std::string& bytes) { temporary_.write(name, bytes); }
 
   std::string complaint() {
     try {
@@ -50,7 +44,8 @@ class ImageFiles : public testing::Test {
     EXPECT_NE(text.find(problem), std::string::npos) << text;
   }
 
-  std::filesystem::path folder_;
+  TemporaryFolder temporary_;
+  const std::filesystem::path folder_ = temporary_.path();
 };
 
 constexpr char kImages[] = "train-images-idx3-ubyte";

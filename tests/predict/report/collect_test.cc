@@ -1,8 +1,9 @@
-#include "predict/report/collect_curves.h"
+#include "predict/report/collect.h"
 
 #include <gtest/gtest.h>
 
 #include "calib/calibrate.h"
+#include "predict/report/collect_curves.h"
 #include "tests/predict/hand_made.h"
 
 namespace forerun {
@@ -34,13 +35,26 @@ TEST(CollectScaling, DrawsAWorkloadByItsOwnStrategy) {
   int compared = 0;
   for (const BatchScaling& batch : curves[0].strong) {
     for (const auto& point : batch.points) {
-      EXPECT_EQ(point.at.strategy, "zero1");
       EXPECT_NEAR(point.predicted.step_time / step_time(hand_made_model(), point.at).total(), 1,
                   0.02);
       ++compared;
     }
   }
   EXPECT_GT(compared, 0);
+}
+
+TEST(CollectReport, ComparesARunWithItsOwnStrategysPrediction) {
+  forerun::Run run;
+  run.model = "net";
+  run.steps.at = {
+      .placement = Placement({8}), .local_batch = 24, .strategy = "zero1", .precision = "bfloat16"};
+  run.steps.role = "test";
+  const double step = step_time(hand_made_model(), run.steps.at).total().value();
+  run.steps.ranks = {{.step_time_s = {step, step}}};
+  const ReportData data = collect_report({}, by_zero1(), {run});
+  ASSERT_EQ(data.checks.size(), 1u);
+  ASSERT_EQ(data.checks[0].predicted.refused, "");
+  EXPECT_NEAR(data.checks[0].relative_error(), 0, 0.02);
 }
 
 TEST(CollectRecommended, KnowsAWorkloadOfAnotherStrategy) {
