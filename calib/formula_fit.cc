@@ -29,14 +29,16 @@ struct StepResidual {
 };
 
 struct WireResidual {
-  const WorkloadTraits* traits;
+  const WorkloadEvidence* of;
   const WirePoint* point;
   double weight;
 
   template <class T>
   bool operator()(const T* network, const T* workload, T* residual) const {
     using std::log;
-    const T time = time_on_the_wire(make_step_model(network, workload, *traits), point->at).value();
+    StepModel<T> model = make_step_model(network, workload, of->traits);
+    model.grad_bytes = Bytes<T>(T(of->grad_bytes));  // counted, not fitted
+    const T time = time_on_the_wire(model, point->at).value();
     residual[0] = weight * (log(time) - std::log(point->time_s));
     return ceres::isfinite(residual[0]);
   }
@@ -98,7 +100,7 @@ ceres::Solver::Summary solve(const Evidence& evidence, const Priors& priors, Par
     for (const WirePoint& point : workload.wire) {
       problem.AddResidualBlock(
           new ceres::AutoDiffCostFunction<WireResidual, 1, kNetworkParameters, kWorkloadParameters>(
-              new WireResidual{&workload.traits, &point, row_weight(workload.wire.size())}),
+              new WireResidual{&workload, &point, row_weight(workload.wire.size())}),
           new ceres::SoftLOneLoss(1.0), at.network.data(), at.workloads[w].data());
     }
     add_prior(problem, priors.workloads[w], at.workloads[w].data());

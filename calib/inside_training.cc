@@ -20,7 +20,7 @@ bool counts(const MeasuredConfiguration& measured) {
   return measured.status == "ok" && measured.role != "test" && !measured.step_times().empty();
 }
 
-/// Of what was fitted: a scale that is held out is not looked at.
+/// Of scales that were fitted: one that is held out is not looked at.
 std::map<std::string, Measured> by_workload(const Profile& profile, int most_ranks) {
   std::map<std::string, Measured> out;
   for (const WorkloadProfile& workload : profile.workloads) {
@@ -92,22 +92,30 @@ std::optional<double> spread(const MeasuredConfiguration& m) {
   return std::max(kLeastSpread, relative / slowest_of(m.at.world_size()));
 }
 
-/// Where every rank is a process of its own: copies inside one process are no network.
-std::vector<WirePoint> on_the_wire(const Measured& all) {
+/// What `m` tells of the network: every rank is a process of its own (copies inside one are no
+/// network), the timeline has no steps that other programs slowed, and the fit knows of it.
+bool tells_the_network(const MeasuredConfiguration& m, const WorkloadEvidence& workload) {
+  return m.at.world_size() > 1 && static_cast<int>(m.ranks.size()) == m.at.world_size() &&
+         m.disturbed.empty() && workload.grad_bytes > 0 &&
+         std::ranges::find(workload.points, canonical(m.at), &FitPoint::at) !=
+             workload.points.end();
+}
+
+std::vector<WirePoint> on_the_wire(const Measured& all, const WorkloadEvidence& workload) {
   std::vector<WirePoint> out;
   for (const MeasuredConfiguration* m : all) {
+    if (!tells_the_network(*m, workload)) continue;
     const std::vector<double> times = m->collective_times();
-    const bool of_processes = static_cast<int>(m->ranks.size()) == m->at.world_size();
-    if (m->at.world_size() == 1 || !of_processes || times.empty()) continue;
+    if (times.empty()) continue;
     const double typical = median(times);
     if (!(typical > 0)) continue;
-    out.push_back({m->at, typical, relative_median_variance(times)});
+    out.push_back({canonical(m->at), typical, relative_median_variance(times)});
   }
   return out;
 }
 
-/// One factor tells a collective inside training from one alone, on every level: that of the level
-/// on which more ranks will be asked about.
+/// Where sweeps tell of collectives alone, one factor on every level is between them and these
+/// rows: that of the level on which more ranks will be asked about.
 void keep_widest_level(std::vector<WorkloadEvidence>& workloads) {
   const auto between_nodes = [](const WirePoint& p) { return p.at.placement.nodes() > 1; };
   const bool several_nodes = std::ranges::any_of(
@@ -128,7 +136,7 @@ void add_inside_training(const Profile& profile, Evidence& evidence) {
     if (const MeasuredConfiguration* alone = least_disturbed(found->second)) {
       workload.traits.bucket_shares = shares_of(*alone);
     }
-    workload.wire = on_the_wire(found->second);
+    workload.wire = on_the_wire(found->second, workload);
     const std::optional<double> inside = median_of(found->second, collective_slowdown);
     evidence.seen_inside = evidence.seen_inside || inside;
     workload.traits.collective_slowdown = inside.value_or(1);
@@ -136,7 +144,7 @@ void add_inside_training(const Profile& profile, Evidence& evidence) {
     workload.traits.collective_factors =
         collective_factors(workload.points.front().at.strategy, profile.network);
   }
-  keep_widest_level(evidence.workloads);
+  if (!profile.network.empty()) keep_widest_level(evidence.workloads);
   evidence.spread = median_of(all, spread);
 }
 

@@ -7,8 +7,9 @@
 
 namespace forerun {
 
-/// Fills the workloads' bucket shares, slowdowns and collective factors, and the cluster's spread,
-/// from runs of as many ranks as the evidence has. What was not measured stays as it is.
+/// Fills the workloads' bucket shares, slowdowns, collective factors and times of collectives, and
+/// the cluster's spread, from runs of as many ranks as the evidence has. What was not measured
+/// stays as it is.
 void add_inside_training(const Profile& profile, Evidence& evidence);
 
 }  // namespace forerun

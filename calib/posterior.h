@@ -21,7 +21,7 @@
 
 namespace forerun {
 
-/// Rows of one workload (or of the sweeps), linearized.
+/// Rows of one workload, of the sweeps, or of what one workload's collectives took, linearized.
 struct Series {
   std::vector<ProcessPoint> at;  // [n]
   Eigen::VectorXd excess;        // [n] y - ln f(theta) - J (prior mean - theta)

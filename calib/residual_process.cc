@@ -8,6 +8,8 @@ namespace {
 constexpr double kLeastNoise = 1e-6;    // variance: no mean step time means more than 0.1 %
 constexpr double kScaleLength = 3;      // doublings of nodes or of ranks per node
 constexpr double kPlacementLength = 4;  // doublings of the batch
+constexpr double kWireSd = 0.03;  // of the network around its formula, as beyond what was measured
+constexpr double kWireNoise = 0.01;  // of what a step's collectives took
 
 /// In the order of the log vector: the member, the prior's median and its sd in log.
 struct Hyper {
@@ -100,14 +102,16 @@ WithGradient covariance_gradient(const ResidualProcess& p, const ProcessPoint& a
                                  const ProcessPoint& b) {
   const double batch = a.at.batch - b.at.batch;
   const double over_scale = matern32(scale_distance(a.at, b.at), kScaleLength).value;
+  if (a.of == RowOf::kWire) return {.value = kWireSd * kWireSd * over_scale};
   const Matern over_batch = matern32(batch, p.batch_length);
   WithGradient k;
-  const double amplitude = a.sweep ? p.sweep_sd * p.sweep_sd : p.scale_sd * p.scale_sd;
+  const bool sweep = a.of == RowOf::kSweep;
+  const double amplitude = sweep ? p.sweep_sd * p.sweep_sd : p.scale_sd * p.scale_sd;
   const double everything = amplitude * over_scale * over_batch.value;
   k.value = everything;
-  k.by_log[a.sweep ? kSweepSd : kScaleSd] = 2 * everything;
+  k.by_log[sweep ? kSweepSd : kScaleSd] = 2 * everything;
   k.by_log[kBatchLength] = amplitude * over_scale * over_batch.by_log_length;
-  if (a.sweep) return k;
+  if (sweep) return k;
   const double faded =
       p.compute_sd * p.compute_sd * (1 - a.communication_share) * (1 - b.communication_share);
   const Matern over_compute = matern32(batch, p.compute_length);
@@ -140,6 +144,7 @@ ScaleFactors scale_factors(const ResidualProcess& p, const Coordinates& a, const
 WithGradient noise_variance_gradient(const ResidualProcess& p, const ProcessPoint& at) {
   const double communication = p.communication_noise_sd * at.communication_share;
   WithGradient v;
+  if (at.of == RowOf::kWire) return {.value = kLeastNoise + kWireNoise * kWireNoise};
   v.value = kLeastNoise + p.noise_sd * p.noise_sd + communication * communication;
   v.by_log[kNoiseSd] = 2 * p.noise_sd * p.noise_sd;
   v.by_log[kCommunicationNoiseSd] = 2 * communication * communication;

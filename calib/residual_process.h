@@ -9,6 +9,9 @@
 //     neighbours on its switch, the node it fell on
 //   noise = no^2 + (nc phi)^2 + what was measured
 //
+// Rows of what a step's collectives took have 3 % of their own: w^2 M(|d(nodes, ranks per node)| /
+// 3).
+//
 // Coordinates are in doublings, M is Matern 3/2, phi the share of communication. Source of the
 // form: compared on three public clusters in calib/README.md; plain kernels carried over to other
 // clusters, sharper ones did not.
@@ -23,11 +26,18 @@
 
 namespace forerun {
 
+/// What a row observed.
+enum class RowOf {
+  kStep,
+  kSweep,  ///< a collective alone: its own amplitude, no compute
+  kWire,   ///< a step's collectives: what the network differs from its formula by, not fitted
+};
+
 /// Where a row stands, as far as the process cares.
 struct ProcessPoint {
   Coordinates at;
   double communication_share = 0;
-  bool sweep = false;  ///< an all-reduce alone: its own amplitude, no compute
+  RowOf of = RowOf::kStep;
 };
 
 inline constexpr int kHyperParameters = 8;

@@ -160,14 +160,15 @@ std::vector<double> MeasuredConfiguration::collective_times() const {
   std::vector<double> times(steps, 0.0);
   for (size_t s = 0; s < steps; ++s) {
     for (size_t c = 0; c < collectives; ++c) {
-      const auto last = [&](std::vector<double> CollectiveTimeline::*event) {
-        double latest = -std::numeric_limits<double>::infinity();
-        for (const RankSteps& rank : compared) {
-          latest = std::max(latest, (rank.timeline[c].*event)[s]);
-        }
-        return latest;
-      };
-      times[s] += last(&CollectiveTimeline::end_s) - last(&CollectiveTimeline::start_s);
+      constexpr double kNever = std::numeric_limits<double>::infinity();
+      double start = -kNever, end = -kNever, shortest = kNever;
+      for (const RankSteps& rank : compared) {
+        const CollectiveTimeline& one = rank.timeline[c];
+        start = std::max(start, one.start_s[s]);
+        end = std::max(end, one.end_s[s]);
+        shortest = std::min(shortest, one.end_s[s] - one.start_s[s]);
+      }
+      times[s] += gpus.empty() ? end - start : shortest;
     }
   }
   return times;

@@ -84,10 +84,11 @@ struct MeasuredConfiguration {
   /// Step by step, the slowest rank's time: a step is over when the last rank is. Empty if nothing
   /// was measured.
   std::vector<double> step_times() const;
-  /// Step by step, how long its collectives ran, hidden or not: of each from when the last rank
-  /// began it (the others waited) to when the last was done. Ranks that take part in different
-  /// collectives (leaders of nodes) are not compared: the first speaks for its own. Of the steps
-  /// that have a timeline; empty if none has.
+  /// Step by step, how long its collectives ran, hidden or not. Ranks of MPI meet before they
+  /// begin: from when the last began to when the last was done. On GPUs a collective begins where
+  /// its rank arrives and ends for all at once: the shortest, on whatever clock. Ranks that take
+  /// part in different collectives (leaders of nodes) are not compared: the first speaks for its
+  /// own. Of the steps that have a timeline; empty if none has.
   std::vector<double> collective_times() const;
   /// step_times() by block; nothing where it is not known which steps make a block.
   Blocks blocks() const;

@@ -181,10 +181,11 @@ MeasuredConfiguration timed_on(int hosts) {
   if (hosts == 1) return m;
   m.communication.waiting_s = {1e-6, 0, 2e-6};  // all ranks are alike
   for (RankSteps& rank : m.ranks) {
-    const double early = 0.01 * rank.rank;  // the last to begin knows how long it took
+    const double early = 0.01 * (m.ranks.size() - 1 - rank.rank);  // they wait for the last rank
+    const double left = 0.002 * rank.rank;                         // before it
     rank.timeline = {
-        {"allreduce", 0, 1e6, {0.15}, {0.15 - early}, {0.15 + on_wire(1e6)}},
-        {"allreduce", 1, 3e6, {0.6}, {0.6 - early}, {0.6 + on_wire(3e6)}},
+        {"allreduce", 0, 1e6, {0.15}, {0.15 - early}, {0.15 + on_wire(1e6) - left}},
+        {"allreduce", 1, 3e6, {0.6}, {0.6 - early}, {0.6 + on_wire(3e6) - left}},
     };
   }
   return m;
@@ -198,10 +199,41 @@ TEST(InsideTraining, CollectivesAreTimedFromTheLastRankThatBegins) {
   EXPECT_NEAR(wire[1].time_s, 1.5 * 4e6 / 1e8, 1e-12);
 }
 
-TEST(InsideTraining, CopiesInsideOneProcessAreNoNetwork) {
-  MeasuredConfiguration two = timed_on(2);
-  two.ranks.resize(1);
-  EXPECT_TRUE(evidence_of(profile_of({timed_on(1), two})).workloads.at(0).wire.empty());
+TEST(InsideTraining, WhatTellsNothingOfTheNetworkIsNoRow) {
+  const auto rows = [](const MeasuredConfiguration& two) {
+    return evidence_of(profile_of({timed_on(1), two})).workloads.at(0).wire.size();
+  };
+  EXPECT_EQ(rows(timed_on(2)), 1u);
+  MeasuredConfiguration one_process = timed_on(2);  // its copies stay inside
+  one_process.ranks.resize(1);
+  EXPECT_EQ(rows(one_process), 0u);
+  MeasuredConfiguration disturbed = timed_on(2);  // the timeline does not say which steps
+  disturbed.disturbed = disturbed.ranks;
+  EXPECT_EQ(rows(disturbed), 0u);
+  MeasuredConfiguration test = timed_on(2);
+  test.role = "test";
+  EXPECT_EQ(rows(test), 0u);
+}
+
+TEST(InsideTraining, WhatTheFitDoesNotKnowIsNotLookedAt) {
+  MeasuredConfiguration larger = timed_on(2);
+  larger.at.local_batch = 16;
+  const Profile profile = profile_of({timed_on(1), timed_on(2), larger});
+  Evidence evidence = gather_evidence(observations_of(profile_of({timed_on(1), timed_on(2)})));
+  add_inside_training(profile, evidence);
+  ASSERT_EQ(evidence.workloads.at(0).wire.size(), 1u);
+  EXPECT_EQ(evidence.workloads.at(0).wire[0].at.local_batch, 8);
+}
+
+TEST(InsideTraining, BesideSweepsTheWidestLevelTells) {
+  MeasuredConfiguration node = timed_on(2);
+  node.at.placement = Placement({2});
+  Profile profile = profile_of({timed_on(1), node, timed_on(2)});
+  EXPECT_EQ(evidence_of(profile).workloads.at(0).wire.size(), 2u);
+  profile.network = {swept("allreduce", Placement({2}), 1e6, 0.01)};
+  const auto wire = evidence_of(profile).workloads.at(0).wire;
+  ASSERT_EQ(wire.size(), 1u);
+  EXPECT_EQ(wire[0].at.placement.nodes(), 2);
 }
 
 /// Small sweeps flatter a link that buffers them; the step's own collectives know better.

@@ -20,9 +20,10 @@ TEST(AloneS, InterpolatesItsOwnPlacementAndCollective) {
   EXPECT_NEAR(*alone_s(sweep(), "allreduce", Placement({2}), 2000), 1.7320508e-3, 1e-9);
   EXPECT_EQ(alone_s(sweep(), "broadcast", Placement({2}), 1000), 0.5e-3);
   EXPECT_EQ(alone_s(sweep(), "allreduce", Placement({4}), 1000), std::nullopt);
+  EXPECT_EQ(alone_s(sweep(), "allreduce", Placement({2}), 33000), std::nullopt);  // too far to say
 }
 
-/// Two ranks, two steps. Rank 1 computes 1 ms longer; its collective starts and ends with rank 0's.
+/// Two ranks, two steps. Rank 1 computes 1 ms longer, and leaves the collective 1 ms later.
 MeasuredConfiguration measured() {
   MeasuredConfiguration m;
   m.at.placement = Placement({2});
