@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <mutex>
 
 #include "calib/conditioned_workload.h"
@@ -46,6 +47,46 @@ double mixture_quantile(const std::vector<LogNormal>& parts, const std::vector<d
 double point_of(const std::vector<LogNormal>& parts, const std::vector<double>& weights,
                 int measured_max_nodes) {
   return measured_max_nodes >= 3 ? parts.front().mean : mixture_quantile(parts, weights, 0.5);
+}
+
+StepTime<> scaled(const StepTime<>& parts, double own, double between) {
+  return {parts.compute * own, parts.optimizer * own, parts.waiting * between,
+          parts.exposed_communication * between, parts.loader * own};
+}
+
+/// The formula's parts of a step that takes `total`. What a rank does for itself takes `own` times
+/// its formula; waiting and communication take the rest.
+StepTime<> parts_of(const StepTime<>& formula, Seconds<> total, double own) {
+  const Seconds<> between = formula.waiting + formula.exposed_communication;
+  const Seconds<> rest = total - (formula.total() - between) * own;
+  if (between.value() > 0 && rest.value() > 0) return scaled(formula, own, rest / between);
+  const double all = total / formula.total();
+  return scaled(formula, all, all);
+}
+
+/// On the fullest of its nodes alone, with the same batch a rank.
+Configuration on_one_node(Configuration at) {
+  at.placement = Placement({at.placement.max_ranks_per_node()});
+  return at;
+}
+
+/// By configuration on one node, its step over the formula's: what the process learnt of compute,
+/// and of ranks that share a node. Of those that were asked about on several nodes.
+std::map<Configuration, double> node_over_formula(const ConditionedWorkload& workload,
+                                                  const std::vector<Configuration>& asked) {
+  std::map<Configuration, double> out;
+  for (const Configuration& at : asked) {
+    if (at.placement.nodes() > 1) out[on_one_node(at)] = 1;
+  }
+  std::vector<Configuration> at;
+  for (const auto& [one, unknown] : out) at.push_back(one);
+  std::vector<LogNormal> logs;
+  std::vector<StepTime<>> parts(at.size());
+  workload.predict(at, logs, &parts);
+  for (size_t i = 0; i < at.size(); ++i) {
+    out[at[i]] = std::exp(logs[i].mean) / parts[i].total().value();
+  }
+  return out;
 }
 
 }  // namespace
@@ -160,6 +201,7 @@ std::vector<Prediction> Predictor::predict(const std::string& model,
       ready.hypotheses[h].predict(asked, logs[h], h == 0 ? &parts : nullptr);
       weights.push_back(network.hypotheses[h].weight);
     }
+    const auto node = node_over_formula(ready.hypotheses.front(), asked);
     for (size_t i = 0; i < asked.size(); ++i) {
       std::vector<LogNormal> mixture;
       for (const auto& of_hypothesis : logs) mixture.push_back(of_hypothesis[i]);
@@ -182,9 +224,9 @@ std::vector<Prediction> Predictor::predict(const std::string& model,
       p.step_time = Seconds<>(std::exp(log_time));
       p.low = Seconds<>(std::exp(log_low));
       p.high = Seconds<>(std::exp(log_high));
-      const double scale = p.step_time / parts[i].total();
-      p.parts = {parts[i].compute * scale, parts[i].optimizer * scale, parts[i].waiting * scale,
-                 parts[i].exposed_communication * scale, parts[i].loader * scale};
+      const auto own = node.find(on_one_node(asked[i]));
+      p.parts = parts_of(parts[i], p.step_time,
+                         own == node.end() ? p.step_time / parts[i].total() : own->second);
       p.doublings_beyond = doublings_beyond(asked[i], network.max_gpus);
     }
   }

@@ -176,6 +176,22 @@ INSTANTIATE_TEST_SUITE_P(Predictor, SavedAndLoaded, testing::Bool(), [](const au
   return of.param ? "ByAnOlderVersion" : "ByThisVersion";
 });
 
+/// The same cluster, but every step between nodes takes 20 % more than any formula says.
+TEST(Predictor, WhatNodesAddIsNotCompute) {
+  const SyntheticWorkload large = synthetic_cluster().front();
+  std::vector<Observation> rows = synthetic_rows({large}, synthetic_placements(), 0, 1);
+  for (Observation& row : rows) {
+    if (row.at.placement.nodes() > 1) row.step_time_s *= 1.2;
+  }
+  const Predictor predictor(calibrate_observations(rows, "synthetic"));
+  const Prediction alone = predictor.predict("large", at(1, 4, 48));
+  for (const int nodes : {2, 4}) {
+    const Prediction p = predictor.predict("large", at(nodes, 4 * nodes, 48));
+    EXPECT_NEAR(p.parts.compute / alone.parts.compute, 1, 0.01) << nodes;
+    EXPECT_NEAR(p.parts.total() / p.step_time, 1, 1e-9);
+  }
+}
+
 TEST(Predictor, AWorkloadAskedForByNameHasItsOwnFormula) {
   const Predictor predictor(calibrate_observations(rows_of_all_strategies(), "synthetic"));
   Configuration hierarchical = at(4, 16, 48);
