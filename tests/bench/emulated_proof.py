@@ -80,8 +80,8 @@ class Proof:
                     return workload["grad_bytes"], alone[0]
             if not measured:
                 run([self.bin / "measure", "--model", model, "--input", "3x32x32", "--local-batch", LOCAL_BATCH,
-                     "--world-sizes", 1, "--budget", "20s", "--store", self.recordings])
-        sys.exit(f"emulated_proof.py: {path} holds no step of {model}: 20 s were not enough for one")
+                     "--world-sizes", 1, "--budget", "60s", "--store", self.recordings])
+        sys.exit(f"emulated_proof.py: {path} holds no step of {model}: 60 s were not enough for one")
 
     def rehearse(self, model, ratio):
         store = self.out / f"emulated-{self.options.bandwidth}" / f"{model}-{ratio:g}"
