@@ -18,8 +18,8 @@ struct Prediction {
   std::string refused;  ///< empty: predicted. Otherwise why not, and the measurement that would
                         ///< settle it; the rest is then meaningless
   Seconds<> step_time, low, high;
-  /// They add up to step_time. Compute on several nodes is what it is on one of them, as far as that
-  /// leaves room: what nodes add is waiting and communication.
+  /// They add up to step_time. Compute on several nodes is what it is on one of them, as far as
+  /// that leaves room: what nodes add is waiting and communication.
   StepTime<> parts;
   double doublings_beyond =
       0;  ///< log2 of the world size beyond the largest one measured; 0 inside
