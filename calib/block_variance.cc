@@ -8,9 +8,9 @@
 namespace forerun {
 
 double relative_block_variance(const std::vector<double>& values) {
-  constexpr size_t kBlock = 16, kLeastBlocks = 3;
+  constexpr size_t kLeastBlocks = 3;
   if (values.size() < 2 * kLeastBlocks) return 0;
-  const size_t size = std::min(kBlock, values.size() / kLeastBlocks);
+  const size_t size = std::min(size_t{kStepsOfAMean}, values.size() / kLeastBlocks);
   const size_t blocks = values.size() / size;
   double sum = 0, squares = 0;
   for (size_t b = 0; b < blocks; ++b) {

@@ -42,7 +42,7 @@ struct WorkloadEvidence {
   WorkloadTraits traits;
   double grad_bytes = 0;         ///< 0: unknown
   std::vector<FitPoint> points;  ///< sorted by configuration, each once
-  std::vector<WirePoint> wire;   ///< of those whose collectives were timed, on the widest level
+  std::vector<WirePoint> wire;   ///< where collectives were timed; add_inside_training() says which
 };
 
 /// One collective, alone.

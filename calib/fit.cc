@@ -46,19 +46,17 @@ Series sweep_series(const Evidence& evidence, const Parameters& parameters, cons
   return series;
 }
 
-/// Collectives inside training. What a workload sends is counted, not fitted: these rows are about
-/// the network alone.
+/// Collectives inside training: rows about the network alone.
 Series wire_series(const WorkloadEvidence& workload, const Parameters& parameters, size_t index,
                    const Priors& priors) {
   Series series = empty_series(workload.wire.size());
   const NetworkVector offset = mean_minus(priors.network, parameters.network);
-  WorkloadVector counted = parameters.workloads[index];
-  counted[kWireBytes] = std::log(workload.grad_bytes);
   for (size_t i = 0; i < workload.wire.size(); ++i) {
     const WirePoint& point = workload.wire[i];
     series.at[i] = {.at = coordinates_of(point.at), .communication_share = 1, .of = RowOf::kWire};
     series.base_noise[static_cast<Eigen::Index>(i)] = point.relative_variance;
-    Linearization formula = linearize_wire(parameters.network, counted, workload.traits, point.at);
+    Linearization formula = linearize_wire(parameters.network, parameters.workloads[index],
+                                           workload.traits, Bytes<>(workload.grad_bytes), point.at);
     formula.by_workload.setZero();
     set_row(series, static_cast<Eigen::Index>(i), formula, std::log(point.time_s), offset,
             WorkloadVector::Zero());

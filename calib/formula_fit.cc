@@ -13,6 +13,14 @@ constexpr double kCountedRows = 30;
 constexpr size_t kMostRows =
     60;  // a workload's; more add time, not information, to eleven parameters
 
+/// Of a time against what was observed. false where the formula has none.
+template <class T>
+bool log_residual(const T& time, double observed, double weight, T* residual) {
+  using std::log;
+  residual[0] = weight * (log(time) - std::log(observed));
+  return ceres::isfinite(residual[0]);
+}
+
 struct StepResidual {
   const WorkloadTraits* traits;
   const FitPoint* point;
@@ -20,11 +28,8 @@ struct StepResidual {
 
   template <class T>
   bool operator()(const T* network, const T* workload, T* residual) const {
-    using std::log;
-    const T time =
-        step_time(make_step_model(network, workload, *traits), point->at).total().value();
-    residual[0] = weight * (log(time) - std::log(point->step_time_s));
-    return ceres::isfinite(residual[0]);
+    const auto time = step_time(make_step_model(network, workload, *traits), point->at).total();
+    return log_residual(time.value(), point->step_time_s, weight, residual);
   }
 };
 
@@ -35,12 +40,9 @@ struct WireResidual {
 
   template <class T>
   bool operator()(const T* network, const T* workload, T* residual) const {
-    using std::log;
-    StepModel<T> model = make_step_model(network, workload, of->traits);
-    model.grad_bytes = Bytes<T>(T(of->grad_bytes));  // counted, not fitted
-    const T time = time_on_the_wire(model, point->at).value();
-    residual[0] = weight * (log(time) - std::log(point->time_s));
-    return ceres::isfinite(residual[0]);
+    const auto time = counted_time_on_the_wire(make_step_model(network, workload, of->traits),
+                                               Bytes<>(of->grad_bytes), point->at);
+    return log_residual(time.value(), point->time_s, weight, residual);
   }
 };
 
@@ -50,12 +52,9 @@ struct SweepResidual {
 
   template <class T>
   bool operator()(const T* network, T* residual) const {
-    using std::log;
-    const T time = collective_time(make_network(network), sweep->collective,
-                                   Bytes<T>(T(sweep->size_bytes)), sweep->placement)
-                       .value();
-    residual[0] = weight * (log(time) - std::log(sweep->time_s));
-    return ceres::isfinite(residual[0]);
+    const auto time = collective_time(make_network(network), sweep->collective,
+                                      Bytes<T>(T(sweep->size_bytes)), sweep->placement);
+    return log_residual(time.value(), sweep->time_s, weight, residual);
   }
 };
 

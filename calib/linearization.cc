@@ -33,11 +33,13 @@ Linearization linearize_step(const NetworkVector& network, const WorkloadVector&
 }
 
 Linearization linearize_wire(const NetworkVector& network, const WorkloadVector& workload,
-                             const WorkloadTraits& traits, const Configuration& at) {
+                             const WorkloadTraits& traits, Bytes<> grad_bytes,
+                             const Configuration& at) {
   const auto n = variables<kNetworkParameters>(network, 0);
   const auto w = variables<kWorkloadParameters>(workload, kNetworkParameters);
   return linearization_of(
-      time_on_the_wire(make_step_model(n.data(), w.data(), traits), at).value());
+      counted_time_on_the_wire(make_step_model(n.data(), w.data(), traits), grad_bytes, at)
+          .value());
 }
 
 Linearization linearize_sweep(const NetworkVector& network, Collective collective,

@@ -27,9 +27,10 @@ struct Linearization {
 Linearization linearize_step(const NetworkVector& network, const WorkloadVector& workload,
                              const WorkloadTraits& traits, const Configuration& at);
 
-/// ln time_on_the_wire() at the parameters.
+/// ln counted_time_on_the_wire() at the parameters.
 Linearization linearize_wire(const NetworkVector& network, const WorkloadVector& workload,
-                             const WorkloadTraits& traits, const Configuration& at);
+                             const WorkloadTraits& traits, Bytes<> grad_bytes,
+                             const Configuration& at);
 
 /// ln collective_time() at the parameters; by_workload is 0.
 Linearization linearize_sweep(const NetworkVector& network, Collective collective,

@@ -116,4 +116,12 @@ StepModel<T> make_step_model(const T* network, const T* workload, const Workload
   return model;
 }
 
+/// time_on_the_wire() of what a workload sends as counted, not as fitted.
+template <class T>
+Seconds<T> counted_time_on_the_wire(StepModel<T> model, Bytes<> grad_bytes,
+                                    const Configuration& at) {
+  model.grad_bytes = Bytes<T>(T(grad_bytes.value()));
+  return time_on_the_wire(model, at);
+}
+
 }  // namespace forerun

@@ -105,7 +105,6 @@ std::vector<double> inside_over_alone(const MeasuredConfiguration& measured,
 
 std::optional<double> alone_s(const std::vector<SweepPoint>& network, const std::string& collective,
                               const Placement& placement, double size_bytes) {
-  constexpr double kFarthest = 8;  // times the largest swept size: small ones flatter the link
   std::map<double, double> curve;
   for (const SweepPoint& point : network) {
     if (point.collective == collective && point.placement == placement &&
@@ -118,7 +117,7 @@ std::optional<double> alone_s(const std::vector<SweepPoint>& network, const std:
   if (above == curve.begin()) return above->second;
   const auto below = std::prev(above);
   if (above == curve.end()) {
-    if (size_bytes > kFarthest * below->first) return std::nullopt;
+    if (size_bytes > kFarBeyondSweep * below->first) return std::nullopt;
     return below->second * size_bytes / below->first;
   }
   const double share = std::log(size_bytes / below->first) / std::log(above->first / below->first);

@@ -10,8 +10,8 @@
 namespace forerun {
 
 /// Time of a collective alone, from a sweep's medians: log-log between the two nearest sizes, in
-/// proportion up to eight times the largest, the smallest's below. nullopt where nothing was swept
-/// near that size on that placement.
+/// proportion up to kFarBeyondSweep times the largest, the smallest's below. nullopt where nothing
+/// was swept near that size on that placement.
 std::optional<double> alone_s(const std::vector<SweepPoint>& network, const std::string& collective,
                               const Placement& placement, double size_bytes);
 

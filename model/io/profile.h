@@ -24,6 +24,10 @@ struct SweepPoint {
   std::vector<double> samples_s;
 };
 
+/// A collective this many times larger than the largest that was swept is not known from the sweep:
+/// small ones flatter a link.
+inline constexpr double kFarBeyondSweep = 4;
+
 struct WorkloadProfile {
   std::string name;
   std::string input;  ///< `3x224x224`

@@ -26,10 +26,10 @@ class MeasuredAllreduce {
   }
 
   /// Far beyond the largest size that was swept, in proportion to a time that is mostly latency,
-  /// nothing is known: up to four times that size.
+  /// nothing is known.
   bool knows(const std::vector<BucketReady>& buckets) const {
     return !times_.empty() && std::ranges::all_of(buckets, [&](const BucketReady& b) {
-      return b.size_bytes <= 4 * std::exp(times_.rbegin()->first);
+      return b.size_bytes <= kFarBeyondSweep * std::exp(times_.rbegin()->first);
     });
   }
   Seconds<> time(double size_bytes) const {

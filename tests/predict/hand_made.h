@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "model/io/observations.h"
 #include "predict/forecast.h"
 
 namespace forerun {
@@ -20,6 +21,24 @@ inline StepModel<> hand_made_model() {
   m.grad_bytes = Bytes<>(100e6);
   m.overlap = 2;
   return m;
+}
+
+/// "net" on 1 to 8 GPUs of one node, noiseless; strategy and precision as in `as`.
+inline std::vector<Observation> hand_made_observations(Configuration as) {
+  std::vector<Observation> rows;
+  for (const int gpus : {1, 2, 4, 8}) {
+    for (const int local : {8, 16, 32}) {
+      as.placement = Placement({gpus});
+      as.local_batch = local;
+      Observation o;
+      o.model = "net";
+      o.grad_bytes = 100e6;
+      o.at = as;
+      o.step_time_s = step_time(hand_made_model(), as).total().value();
+      rows.push_back(std::move(o));
+    }
+  }
+  return rows;
 }
 
 /// Step times of `model` with an interval of +-`half_width` (relative).

@@ -11,22 +11,10 @@ namespace {
 /// "net" by zero1 in float32 and by ddp in bfloat16, noiseless.
 const Predictor& predictor() {
   static const Predictor made = [] {
-    std::vector<Observation> rows;
-    for (const int gpus : {1, 2, 4, 8}) {
-      for (const int local : {8, 16, 32}) {
-        Observation o;
-        o.model = "net";
-        o.grad_bytes = 100e6;
-        o.at.placement = Placement({gpus});
-        o.at.local_batch = local;
-        o.at.strategy = "zero1";
-        o.step_time_s = step_time(hand_made_model(), o.at).total().value();
-        rows.push_back(o);
-        o.at.strategy = "ddp";
-        o.at.precision = "bfloat16";
-        o.step_time_s = 0.5 * step_time(hand_made_model(), o.at).total().value();
-        rows.push_back(o);
-      }
+    std::vector<Observation> rows = hand_made_observations({.strategy = "zero1"});
+    for (Observation& o : hand_made_observations({.precision = "bfloat16"})) {
+      o.step_time_s *= 0.5;
+      rows.push_back(std::move(o));
     }
     return Predictor(calibrate_observations(rows, "made by hand"));
   }();

@@ -11,21 +11,8 @@ namespace {
 
 /// "net" by zero1 in bfloat16 on up to 8 GPUs, noiseless.
 Predictor by_zero1() {
-  std::vector<Observation> rows;
-  for (const int gpus : {1, 2, 4, 8}) {
-    for (const int local : {8, 16, 32}) {
-      Observation o;
-      o.model = "net";
-      o.grad_bytes = 100e6;
-      o.at.placement = Placement({gpus});
-      o.at.local_batch = local;
-      o.at.strategy = "zero1";
-      o.at.precision = "bfloat16";
-      o.step_time_s = step_time(hand_made_model(), o.at).total().value();
-      rows.push_back(o);
-    }
-  }
-  return Predictor(calibrate_observations(rows, "made by hand"));
+  return Predictor(calibrate_observations(
+      hand_made_observations({.strategy = "zero1", .precision = "bfloat16"}), "made by hand"));
 }
 
 TEST(CollectScaling, DrawsAWorkloadByItsOwnStrategy) {
