@@ -42,11 +42,27 @@ double mixture_quantile(const std::vector<LogNormal>& parts, const std::vector<d
   return 0.5 * (low + high);
 }
 
-/// The fit that lets two nodes differ contains the other, so three nodes and more have told it what
-/// to believe. One and two have not: the median over both.
-double point_of(const std::vector<LogNormal>& parts, const std::vector<double>& weights,
-                int measured_max_nodes) {
-  return measured_max_nodes >= 3 ? parts.front().mean : mixture_quantile(parts, weights, 0.5);
+/// A step's time and the ends of its 90 % interval, as logarithms.
+struct LogInterval {
+  double point, low, high;
+};
+
+/// The fit that lets two nodes differ, which is the first, contains the other, so three nodes and
+/// more have told it what to believe. One and two have not: the median over both.
+LogInterval interval_of(const std::vector<LogNormal>& parts, const std::vector<double>& weights,
+                        int measured_max_nodes) {
+  const double point =
+      measured_max_nodes >= 3 ? parts.front().mean : mixture_quantile(parts, weights, 0.5);
+  // At the edge of what the mixture believes the first one's mean may lie outside.
+  return {point, std::min(mixture_quantile(parts, weights, 0.05), point),
+          std::max(mixture_quantile(parts, weights, 0.95), point)};
+}
+
+/// The same around a baseline's point. It has no interval of its own: what it missed by, or what
+/// the model believed possible, whichever is wider.
+LogInterval around(double baseline, double missed, const LogInterval& model) {
+  return {baseline, std::min(model.low, baseline - missed),
+          std::max(model.high, baseline + missed)};
 }
 
 StepTime<> scaled(const StepTime<>& parts, double own, double between) {
@@ -144,6 +160,39 @@ struct Predictor::State {
     return out;
   }
 
+  /// Of one workload: asked[i] goes to out[known[i]].
+  void predict(size_t index, const std::vector<Configuration>& asked,
+               const std::vector<size_t>& known, std::vector<Prediction>& out) const {
+    const WorkloadCalibration& w = calibration.workloads[index];
+    const NetworkCalibration& network = calibration.networks[w.network];
+    const Workload& conditioned = ready(index);
+    std::vector<std::vector<LogNormal>> logs(conditioned.hypotheses.size());
+    std::vector<StepTime<>> parts(asked.size());
+    std::vector<double> weights;
+    for (size_t h = 0; h < logs.size(); ++h) {
+      conditioned.hypotheses[h].predict(asked, logs[h], h == 0 ? &parts : nullptr);
+      weights.push_back(network.hypotheses[h].weight);
+    }
+    const auto node = node_over_formula(conditioned.hypotheses.front(), asked);
+    for (size_t i = 0; i < asked.size(); ++i) {
+      std::vector<LogNormal> mixture;
+      for (const auto& of_hypothesis : logs) mixture.push_back(of_hypothesis[i]);
+      LogInterval log = interval_of(mixture, weights, network.max_nodes);
+      if (conditioned.fallback != nullptr) {
+        log = around(std::log(conditioned.fallback->predict(w.method, asked[i])),
+                     std::log1p(w.method_error), log);
+      }
+      Prediction& p = out[known[i]];
+      p.step_time = Seconds<>(std::exp(log.point));
+      p.low = Seconds<>(std::exp(log.low));
+      p.high = Seconds<>(std::exp(log.high));
+      const auto own = node.find(on_one_node(asked[i]));
+      p.parts = parts_of(parts[i], p.step_time,
+                         own == node.end() ? p.step_time / parts[i].total() : own->second);
+      p.doublings_beyond = doublings_beyond(asked[i], network.max_gpus);
+    }
+  }
+
   Calibration calibration;
   mutable std::vector<Workload> workloads;
   mutable std::vector<LoneScales> scales;
@@ -192,43 +241,8 @@ std::vector<Prediction> Predictor::predict(const std::string& model,
       // Asked for by its name (`resnet18/zero1`), a workload still has its own formula.
       if (!w->points.empty()) asked.back().strategy = w->points.front().at.strategy;
     }
-    const auto& ready =
-        state_->ready(static_cast<size_t>(w - state_->calibration.workloads.data()));
-    std::vector<std::vector<LogNormal>> logs(ready.hypotheses.size());
-    std::vector<StepTime<>> parts(asked.size());
-    std::vector<double> weights;
-    for (size_t h = 0; h < logs.size(); ++h) {
-      ready.hypotheses[h].predict(asked, logs[h], h == 0 ? &parts : nullptr);
-      weights.push_back(network.hypotheses[h].weight);
-    }
-    const auto node = node_over_formula(ready.hypotheses.front(), asked);
-    for (size_t i = 0; i < asked.size(); ++i) {
-      std::vector<LogNormal> mixture;
-      for (const auto& of_hypothesis : logs) mixture.push_back(of_hypothesis[i]);
-      double log_time = point_of(mixture, weights, network.max_nodes);
-      double log_low = mixture_quantile(mixture, weights, 0.05);
-      double log_high = mixture_quantile(mixture, weights, 0.95);
-      // The point may be the first hypothesis's, at the edge of what the mixture believes.
-      log_low = std::min(log_low, log_time);
-      log_high = std::max(log_high, log_time);
-      if (ready.fallback != nullptr) {
-        const double moved = std::log(ready.fallback->predict(w->method, asked[i])) - log_time;
-        log_time += moved;
-        // The baseline has no interval of its own: what it missed by, or what the model believed
-        // possible, whichever is wider.
-        const double missed = std::log1p(w->method_error);
-        log_low = std::min(log_low, log_time - missed);
-        log_high = std::max(log_high, log_time + missed);
-      }
-      Prediction& p = out[known[i]];
-      p.step_time = Seconds<>(std::exp(log_time));
-      p.low = Seconds<>(std::exp(log_low));
-      p.high = Seconds<>(std::exp(log_high));
-      const auto own = node.find(on_one_node(asked[i]));
-      p.parts = parts_of(parts[i], p.step_time,
-                         own == node.end() ? p.step_time / parts[i].total() : own->second);
-      p.doublings_beyond = doublings_beyond(asked[i], network.max_gpus);
-    }
+    state_->predict(static_cast<size_t>(w - state_->calibration.workloads.data()), asked, known,
+                    out);
   }
   return out;
 }
