@@ -7,14 +7,16 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "measure/clock.h"
 #include "model/error.h"
 #include "model/io/command_line.h"
 
 namespace forerun {
 namespace {
 
-/// What is wrong on every rank is said by the one that knows most, after it by the first one.
-constexpr unsigned kKnowing = 0, kFirst = 1, kOthers = 2;  // seconds until each speaks
+// What is wrong on every rank is said by the one that knows most, else by the first one.
+constexpr double kOthers = 2;     // seconds that the others wait for it
+constexpr double kListening = 3;  // seconds: a rank that runs beats three times
 
 void begin_to_fail() {
   static std::atomic_flag failing;
@@ -23,13 +25,16 @@ void begin_to_fail() {
   for (const int s : {SIGINT, SIGTERM, SIGUSR1}) std::signal(s, SIG_DFL);
 }
 
-/// `rank`: of this host.
-[[noreturn]] void end_job(Communicator& world, const Watchdog& watchdog, int rank,
-                          const std::string& what, int exit_code) {
+std::string this_host() {
   char host[256] = {};
   ::gethostname(host, sizeof host - 1);
-  std::cerr << "measure: rank " + std::to_string(rank) + " on host " + host + ": " + what +
-                   " (while " + watchdog.phase() + ")\n"
+  return host;
+}
+
+[[noreturn]] void end_job(Communicator& world, const Watchdog& watchdog, const RankOnHost& culprit,
+                          const std::string& what, int exit_code) {
+  std::cerr << "measure: rank " + std::to_string(culprit.rank) + " on host " + culprit.host + ": " +
+                   what + " (while " + watchdog.phase() + ")\n"
             << std::flush;
   world.abort(exit_code);
   std::abort();  // not reached
@@ -39,21 +44,28 @@ void begin_to_fail() {
 
 void fail(Communicator& world, const Watchdog& watchdog, const std::string& what, int exit_code) {
   begin_to_fail();
-  if (world.rank() > 0) ::sleep(kOthers);
-  end_job(world, watchdog, world.rank(), what, exit_code);
+  if (world.rank() > 0) sleep_until(clock_now() + kOthers);
+  end_job(world, watchdog, {world.rank(), this_host()}, what, exit_code);
 }
 
 void fail_of_hang(Communicator& world, const Watchdog& watchdog, const LocalPeers& peers,
-                  double timeout_s) {
+                  Heartbeat& heartbeat, double timeout_s) {
   begin_to_fail();
   const std::string stands = "no progress for " + format_duration(Seconds<>(timeout_s));
-  const std::optional<int> stopped = peers.stopped();
-  ::sleep(stopped ? kKnowing : world.rank() == 0 ? kFirst : kOthers);
-  if (stopped) {
-    end_job(world, watchdog, *stopped, stands + ": its process is stopped", kExitFailed);
+  if (const std::optional<int> stopped = peers.stopped()) {
+    end_job(world, watchdog, {*stopped, this_host()}, stands + ": its process is stopped",
+            kExitFailed);
   }
-  end_job(world, watchdog, world.rank(), stands + "; a peer may hang, or --timeout is too short",
-          kExitFailed);
+  const std::optional<RankOnHost> silent = heartbeat.listen(kListening);
+  const int speaker = silent && silent->rank == 0 ? 1 : 0;
+  if (world.rank() != speaker) heartbeat.listen(kOthers);  // who beats no more is taken for stopped
+  if (silent) {
+    end_job(world, watchdog, *silent,
+            stands + ": it does not answer; its process is stopped, or its host is gone",
+            kExitFailed);
+  }
+  end_job(world, watchdog, {world.rank(), this_host()},
+          stands + "; a peer may hang, or --timeout is too short", kExitFailed);
 }
 
 }  // namespace forerun

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "measure/collective.h"
+#include "measure/heartbeat.h"
 #include "measure/local_peers.h"
 #include "measure/watchdog.h"
 
@@ -14,8 +15,9 @@ namespace forerun {
 [[noreturn]] void fail(Communicator& world, const Watchdog& watchdog, const std::string& what,
                        int exit_code);
 
-/// The same where nothing moved for `timeout_s`. A rank that is stopped is named by its peers.
+/// The same where nothing moved for `timeout_s`. A rank that is stopped is named by its peers: at
+/// once by those of its host, else by rank 0 after a few seconds.
 [[noreturn]] void fail_of_hang(Communicator& world, const Watchdog& watchdog,
-                               const LocalPeers& peers, double timeout_s);
+                               const LocalPeers& peers, Heartbeat& heartbeat, double timeout_s);
 
 }  // namespace forerun

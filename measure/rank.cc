@@ -15,6 +15,7 @@
 #include "measure/device.h"
 #include "measure/failure.h"
 #include "measure/gpu/gpus.h"
+#include "measure/heartbeat.h"
 #include "measure/job.h"
 #include "measure/launch/agreement.h"
 #include "measure/launch/supervisor.h"
@@ -151,9 +152,13 @@ void run_rank(const CommandLine& line, char** argv, Launcher launcher) {
   World connection(launcher, on_gpus, line.measure.timeout_s);
   Communicator& world = connection.control();
   LocalPeers peers;
-  Watchdog watchdog(line.measure.timeout_s, [&](const std::string&) {
-    fail_of_hang(world, watchdog, peers, line.measure.timeout_s);
-  });
+  Heartbeat heartbeat;
+  Watchdog watchdog(
+      line.measure.timeout_s,
+      [&](const std::string&) {
+        fail_of_hang(world, watchdog, peers, heartbeat, line.measure.timeout_s);
+      },
+      [&] { heartbeat.beat(); });
   install_stop_signals();
   try {
     require_ranks_of(launcher, world);
@@ -167,6 +172,7 @@ void run_rank(const CommandLine& line, char** argv, Launcher launcher) {
     });
     Job job = make_job(line, connection, devices, watchdog);
     peers.learn(*devices.gpus.world, job.map);
+    heartbeat.connect(*devices.gpus.world, job.map.hosts);
     const std::vector<int> sizes = world_sizes(line, world.size());
     check_request(line, sizes);
     if (job.leads()) {

@@ -7,8 +7,9 @@
 
 namespace forerun {
 
-Watchdog::Watchdog(double timeout_s, std::function<void(const std::string&)> bite)
-    : timeout_s_(timeout_s), bite_(std::move(bite)), last_s_(clock_now()) {
+Watchdog::Watchdog(double timeout_s, std::function<void(const std::string&)> bite,
+                   std::function<void()> tick)
+    : timeout_s_(timeout_s), bite_(std::move(bite)), tick_(std::move(tick)), last_s_(clock_now()) {
   thread_ = std::thread([this] { run(); });
 }
 
@@ -48,7 +49,11 @@ void Watchdog::run() {
       bite_(phase);
       return;
     }
-    changed_.wait_for(lock, std::chrono::duration<double>(std::min(left, 1.0)));
+    lock.unlock();
+    tick_();
+    lock.lock();
+    changed_.wait_for(lock, std::chrono::duration<double>(std::min(left, 1.0)),
+                      [this] { return stopping_; });
   }
 }
 

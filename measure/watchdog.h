@@ -9,12 +9,15 @@
 
 namespace forerun {
 
-/// A thread that calls `bite` once, with the phase, when no progress() came in time.
+/// A thread that calls `bite` once, with the phase, when no progress() came in time; until then
+/// `tick`, about once a second.
 class Watchdog {
  public:
   /// `timeout_s` without progress is too long. Ranks that only wait for others should give a longer
   /// one through expect().
-  Watchdog(double timeout_s, std::function<void(const std::string& phase)> bite);
+  Watchdog(
+      double timeout_s, std::function<void(const std::string& phase)> bite,
+      std::function<void()> tick = [] {});
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
   ~Watchdog();
@@ -30,6 +33,7 @@ class Watchdog {
 
   const double timeout_s_;
   const std::function<void(const std::string&)> bite_;
+  const std::function<void()> tick_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::string phase_ = "starting";

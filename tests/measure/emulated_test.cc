@@ -128,6 +128,35 @@ TEST_F(EmulatedCluster, MeasureFindsBothLevels) {
   EXPECT_TRUE(calibration.networks[0].inter_measured);
 }
 
+TEST_F(EmulatedCluster, StoppedRankOfAnotherHostIsNamed) {
+  const TemporaryFolder folder;
+  const std::string store = folder.path();
+  Program job(kCluster,
+              {"run", "--name", name_, "--hosts", "2", "--", kMeasure, "--model", "mnist-cnn",
+               "--local-batch", "16", "--budget", "10m", "--timeout", "3s", "--store", store});
+  const auto ranks = [&] {
+    return rank_processes([&](pid_t pid) {
+      return holds(slurp("/proc/" + std::to_string(pid) + "/cmdline"), store);
+    });
+  };
+  ASSERT_TRUE(Program::eventually([&] {
+    return std::filesystem::exists(store + "/profile.json") &&
+           !load_profile(store + "/profile.json").network.empty() && ranks().size() == 2;
+  })) << job.err_so_far();
+  ::kill(ranks().at(1), SIGSTOP);
+  const Finished done = job.wait();
+  EXPECT_EQ(done.exit_code, 1) << done.err;
+  EXPECT_EQ(count(done.err, "measure: rank "), 1) << done.err;
+  EXPECT_TRUE(holds(done.err, "measure: rank 1 on host " + name_ +
+                                  "-2: no progress for 3.00 s: it does not answer; its process is "
+                                  "stopped, or its host is gone (while "))
+      << done.err;
+  EXPECT_TRUE(holds(done.err, "(while sweeping allreduce of ") ||
+              holds(done.err, "(while training mnist-cnn, 2 ranks x 16)"))
+      << done.err;
+  EXPECT_TRUE(Program::eventually([&] { return ranks().empty() && namespaces() == 0; }));
+}
+
 /// Real steps of mnist-cnn on one rank, measured once.
 class Rehearsal : public testing::Test {
  protected:

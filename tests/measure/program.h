@@ -23,6 +23,25 @@ struct Finished {
   std::string out, err;
 };
 
+/// Processes of ranks, by rank, among those that `belong`.
+template <class Condition>
+std::vector<pid_t> rank_processes(Condition belongs) {
+  std::vector<pid_t> found;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    const std::string name = entry.path().filename();
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    const pid_t pid = std::stoi(name);
+    const std::string environment = slurp(entry.path() / "environ");
+    const std::string key = std::string("OMPI_COMM_WORLD_RANK=");
+    const size_t at = environment.find(key);
+    if (at == std::string::npos || !belongs(pid)) continue;
+    const size_t rank = std::stoul(environment.substr(at + key.size()));
+    found.resize(std::max(found.size(), rank + 1), 0);
+    found[rank] = pid;
+  }
+  return found;
+}
+
 /// A command, running: `measure` with arguments unless told otherwise. Ended, with its ranks, when
 /// the object goes.
 class Program {
@@ -67,20 +86,7 @@ class Program {
 
   /// Processes of the ranks, by rank: below the launcher that our process started.
   std::vector<pid_t> ranks() const {
-    std::vector<pid_t> found;
-    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
-      const std::string name = entry.path().filename();
-      if (name.find_first_not_of("0123456789") != std::string::npos) continue;
-      const pid_t pid = std::stoi(name);
-      const std::string environment = slurp(entry.path() / "environ");
-      const std::string key = std::string("OMPI_COMM_WORLD_RANK=");
-      const size_t at = environment.find(key);
-      if (at == std::string::npos || !descends(pid)) continue;
-      const size_t rank = std::stoul(environment.substr(at + key.size()));
-      found.resize(std::max(found.size(), rank + 1), 0);
-      found[rank] = pid;
-    }
-    return found;
+    return rank_processes([this](pid_t pid) { return descends(pid); });
   }
 
   /// Waits until `condition` holds; false after two minutes.

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "measure/clock.h"
+#include "measure/heartbeat.h"
 #include "measure/mpi/mpi_communicator.h"
 #include "measure/request.h"
 #include "measure/sweep.h"
@@ -85,6 +86,22 @@ TEST(Nest, GroupsByNodeAndAcross) {
     EXPECT_EQ(nested.leaders->rank(), world().rank() / 2);
     EXPECT_EQ(nested.leaders->node(), world().node());
   }
+}
+
+TEST(Heartbeat, NamesTheRankThatIsSilent) {
+  Heartbeat heartbeat;
+  heartbeat.connect(world(), {"a", "a", "b", "b"});
+  EXPECT_FALSE(heartbeat.listen(2));
+  world().park();  // rank 2's last sign came before the others listen again
+  if (world().rank() != 2) {
+    const std::optional<RankOnHost> silent = heartbeat.listen(2);
+    EXPECT_EQ(silent.has_value(), world().rank() == 0);  // the others hear rank 0 only
+    if (silent) {
+      EXPECT_EQ(silent->rank, 2);
+      EXPECT_EQ(silent->host, "b");
+    }
+  }
+  world().park();
 }
 
 /// This launch as two hosts of two ranks, for what asks for a Job.
