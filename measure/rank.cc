@@ -47,6 +47,16 @@ void require_ranks_of(Launcher launcher, const Communicator& world) {
                                             : "; take the launcher of that MPI"));
 }
 
+StartedAs started_as(char** argv) {
+  std::vector<std::string> arguments;
+  for (char** argument = argv + 1; *argument != nullptr; ++argument) {
+    arguments.emplace_back(*argument);
+  }
+  return {shell_line(arguments), loaded_file(),
+          "LibTorch " + torch_version() + " (" + loaded_file("/libtorch_cpu.") + "), " +
+              (built_with_mpi() ? mpi_library_version() : "no MPI")};
+}
+
 /// What this rank trains on, and what data goes between.
 struct Devices {
   World::Gpu taken;
@@ -162,11 +172,7 @@ void run_rank(const CommandLine& line, char** argv, Launcher launcher) {
   install_stop_signals();
   try {
     require_ranks_of(launcher, world);
-    std::vector<std::string> arguments;
-    for (char** argument = argv + 1; *argument != nullptr; ++argument) {
-      arguments.emplace_back(*argument);
-    }
-    require_agreement(world, shell_line(arguments), program_identity());
+    require_agreement(world, started_as(argv));
     const Devices devices = connect_devices(connection, line.measure, [&](const std::string& what) {
       fail(world, watchdog, what, kExitFailed);
     });

@@ -7,11 +7,18 @@
 
 namespace forerun {
 
-/// Our program's file as a rank sees it: differs where hosts have different builds.
-std::string program_identity();
+/// The first file that this process has loaded whose path holds `part`, as its linker and its host
+/// see it: `build 1f2e3d4c, 123456 bytes`. The program itself is the first of all.
+std::string loaded_file(const std::string& part = "");
 
-/// Throws Error, on every rank the same, naming the first rank whose `command` line or `program`
-/// differs from rank 0's. Collective.
-void require_agreement(Communicator& world, const std::string& command, const std::string& program);
+struct StartedAs {
+  std::string command;    ///< line
+  std::string program;    ///< loaded_file()
+  std::string libraries;  ///< that compute and that connect
+};
+
+/// Throws Error, on every rank the same, naming the first rank that is not started as rank 0 is.
+/// Collective.
+void require_agreement(Communicator& world, const StartedAs& mine);
 
 }  // namespace forerun

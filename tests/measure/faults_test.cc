@@ -57,7 +57,9 @@ TEST(Faults, RanksOfDifferentBuildsAreNamed) {
   const Finished done = run_mpirun(
       {"-np", "1", kMeasure, "--budget", "20s", ":", "-np", "1", other, "--budget", "20s"});
   EXPECT_EQ(done.exit_code, 1);
-  EXPECT_EQ(count(done.err, "runs another build of measure"), 1) << done.err;
+  EXPECT_EQ(count(done.err, "runs another build of measure (build "), 1) << done.err;
+  EXPECT_TRUE(holds(done.err, ": rank 1 on host ")) << done.err;
+  EXPECT_TRUE(holds(done.err, "(while starting)")) << done.err;
 }
 
 // The folder is there for rank 0 and not for rank 1.

@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 
+#include "measure/launch/agreement.h"
 #include "measure/launch/supervisor.h"
 #include "measure/launch/topology.h"
 
@@ -96,6 +98,14 @@ TEST(ReadLauncherChatter, Mpich) {
 }
 
 TEST(ReadLauncherChatter, NoNews) { EXPECT_FALSE(read_launcher_chatter("all is well").rank_lost); }
+
+TEST(LoadedFile, HasItsBuildAndItsSize) {
+  const auto bytes = std::filesystem::file_size("/proc/self/exe");
+  EXPECT_TRUE(loaded_file().ends_with(", " + std::to_string(bytes) + " bytes")) << loaded_file();
+  EXPECT_TRUE(loaded_file("/libc.so").starts_with("build ")) << loaded_file("/libc.so");
+  EXPECT_NE(loaded_file(), loaded_file("/libc.so"));
+  EXPECT_EQ(loaded_file("no such library"), "not loaded");
+}
 
 TEST(Topology, CoresAreDistinctAndOurs) {
   const Topology topology = read_topology(Affinity::kHonoured);

@@ -9,6 +9,7 @@
 
 #include "measure/clock.h"
 #include "measure/heartbeat.h"
+#include "measure/launch/agreement.h"
 #include "measure/mpi/mpi_communicator.h"
 #include "measure/request.h"
 #include "measure/sweep.h"
@@ -86,6 +87,18 @@ TEST(Nest, GroupsByNodeAndAcross) {
     EXPECT_EQ(nested.leaders->rank(), world().rank() / 2);
     EXPECT_EQ(nested.leaders->node(), world().node());
   }
+}
+
+TEST(RequireAgreement, NamesTheRankWithOtherLibraries) {
+  StartedAs mine{"train", loaded_file(), "LibTorch 2.6"};
+  EXPECT_NO_THROW(require_agreement(world(), mine));
+  if (world().rank() == 2) mine.libraries = "LibTorch 2.7";
+  const std::string said = error_of([&] { require_agreement(world(), mine); });
+  EXPECT_TRUE(said.starts_with("rank 2 on host ")) << said;
+  EXPECT_TRUE(
+      said.ends_with(" runs measure with other libraries (LibTorch 2.7; rank 0 with LibTorch "
+                     "2.6); install the same on all hosts"))
+      << said;
 }
 
 TEST(Heartbeat, NamesTheRankThatIsSilent) {
