@@ -18,8 +18,8 @@ constexpr double kPatienceFactor = 4;  // expected times may be off by this
 Groups::Groups(Communicator& world, const std::vector<int>& sizes) {
   for (const int n : sizes) {
     if (n > world.size()) {
-      throw UsageError("world size " + std::to_string(n) + " needs as many ranks (" +
-                       std::to_string(world.size()) + " were started)");
+      throw Error("world size " + std::to_string(n) + " needs as many ranks (" +
+                  std::to_string(world.size()) + " were started)");
     }
     groups_[n] = world.split(world.rank() < n ? 0 : -1);
   }

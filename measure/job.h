@@ -19,7 +19,7 @@ class NcclLog;
 /// Sub-communicators of one launch: the first n ranks, for each world size.
 class Groups {
  public:
-  /// Collective over `world`. Throws UsageError for a size beyond it.
+  /// Collective over `world`. Throws Error for a size beyond it.
   Groups(Communicator& world, const std::vector<int>& sizes);
   /// nullptr where this rank is not a member.
   Communicator* get(int size) const;
