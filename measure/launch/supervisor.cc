@@ -54,6 +54,8 @@ class StatusFile {
   std::string path_;
 };
 
+std::string while_in(const std::string& phase) { return phase.empty() ? "" : " while " + phase; }
+
 /// Passes the ranks' lines on and keeps the launcher's: Open MPI frames its own in dashes.
 class ChatterFilter {
  public:
@@ -112,7 +114,7 @@ pid_t start(const std::vector<std::string>& command, int read_end, int write_end
 }
 
 /// Reads the ranks' standard error until it ends; passes signals on.
-void attend(pid_t child, int from_ranks, ChatterFilter& filter) {
+void attend(pid_t child, int from_ranks, ChatterFilter& filter, const StatusFile& status) {
   int passed_on = 0;
   double deadline = 0;
   while (true) {
@@ -120,7 +122,8 @@ void attend(pid_t child, int from_ranks, ChatterFilter& filter) {
       const bool first = passed_on == 0;
       passed_on = g_signals;
       if (first) {
-        std::cerr << "measure: stopping; what was measured is kept (once more to kill)\n";
+        std::cerr << "measure: stopping" + while_in(status.phase()) +
+                         "; what was measured is kept (once more to kill)\n";
         ::kill(child, SIGUSR1);  // mpirun and mpiexec hand it to every rank
         deadline = clock_now() + kPatience;
       } else {
@@ -189,7 +192,7 @@ int supervise(const std::vector<std::string>& command) {
   const pid_t child = start(command, ends[0], ends[1]);
   ::close(ends[1]);
   ChatterFilter filter;
-  attend(child, ends[0], filter);
+  attend(child, ends[0], filter, status);
   const int code = wait_for(child);
   filter.finish();
   ::close(ends[0]);
@@ -197,16 +200,15 @@ int supervise(const std::vector<std::string>& command) {
   if (code == kExitDone || filter.rank_spoke()) return code;
 
   const LauncherNews news = read_launcher_chatter(filter.chatter());
-  const std::string phase = status.phase();
+  const std::string phase = while_in(status.phase());
   if (news.rank_lost) {
     std::cerr << "measure: " << (news.rank < 0 ? "a rank" : "rank " + std::to_string(news.rank))
               << (news.host.empty() ? "" : " on host " + news.host) << " was ended by "
-              << news.signal << (phase.empty() ? "" : " while " + phase)
-              << "; what was measured before is kept\n";
+              << news.signal << phase << "; what was measured before is kept\n";
   } else {
     std::cerr << filter.chatter();
-    std::cerr << "measure: " << command.front() << " ended with an error"
-              << (phase.empty() ? "" : " while " + phase) << "; what was measured before is kept\n";
+    std::cerr << "measure: " << command.front() << " ended with an error" << phase
+              << "; what was measured before is kept\n";
   }
   return code;
 }

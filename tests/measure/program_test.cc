@@ -371,7 +371,9 @@ TEST(Faults, InterruptKeepsWhatWasMeasured) {
   job.program().signal(SIGINT);
   const Finished done = job.program().wait();
   EXPECT_EQ(done.exit_code, 1);
-  EXPECT_TRUE(holds(done.err, "what was measured is kept")) << done.err;
+  const std::string said = sentence(done.err, "what was measured is kept");
+  EXPECT_TRUE(said.starts_with("measure: stopping while ")) << said;
+  EXPECT_TRUE(names_the_phase(said)) << said;
   EXPECT_TRUE(holds(done.out, "Stopped early")) << done.out << done.err;
   EXPECT_FALSE(holds(done.err, "Forwarding signal")) << done.err;
   job.expect_clean_end();
