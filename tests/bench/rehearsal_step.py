@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """How well a rehearsal on one host reproduces the recorded step: measures some models for real on one
-rank, rehearses them on one rank, and prints the ratio of the median step times (aim: within 1 %)."""
+rank, rehearses them on one rank, and prints the ratio of the median step times. Exit 1 where the median
+error is beyond the limit."""
 
 import argparse
 import json
@@ -30,6 +31,7 @@ def main():
     parser.add_argument("--bin", default=ROOT / "build/bin", type=pathlib.Path, help="folder of measure")
     parser.add_argument("--models", default="mnist-cnn,resnet18,densenet121")
     parser.add_argument("--budget", default="30s")
+    parser.add_argument("--limit", default=1.0, type=float, metavar="PERCENT", help="default: 1")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         store = pathlib.Path(folder)
@@ -40,11 +42,16 @@ def main():
         subprocess.run(measure + ["--model", options.models, "--compute", "recorded"] + common, check=True,
                        stdout=sys.stderr)
         real, rehearsed = steps(store / "profile.json"), steps(store / "recorded/profile.json")
+    errors = []
     for key, was in real.items():
         now = rehearsed[key]
+        errors.append(100 * abs(now["step_time_s"] / was["step_time_s"] - 1))
         parts = "  ".join(f"{part[:-2]} {1000 * was[part]:.2f} -> {1000 * now[part]:.2f} ms" for part in was)
         print(f"{key[0]} x {key[1]}: {parts}  ratio {now['step_time_s'] / was['step_time_s']:.4f}")
+    error = statistics.median(errors)
+    print(f"median error {error:.2f} % (limit {options.limit:g} %)")
+    return 1 if error > options.limit else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -12,6 +12,7 @@
 #include "model/io/calibration.h"
 #include "model/io/profile.h"
 #include "model/io/run.h"
+#include "model/statistics.h"
 #include "tests/measure/program.h"
 
 namespace forerun {
@@ -193,15 +194,19 @@ TEST_F(Rehearsal, WaitsForTheRecordedStepAndSaysSo) {
   const MeasuredConfiguration& was = real.workloads[0].configurations.at(0);
   const MeasuredConfiguration& is = rehearsed.workloads[0].configurations.at(0);
   EXPECT_EQ(is.at, was.at);
-  // A wait is never shorter than asked for. How little longer it is, tests/bench/ shows.
+  // A wait is never shorter than asked for. How little longer it is, tests/bench/ shows: here other
+  // programs may hold the processor.
   const Recording asked = read_recordings(profile(), real, "mnist-cnn", real.workloads[0].input,
                                           {8}, {profile(), 2, false})
                               .at(8);
+  const double asked_s = asked.load_s + asked.forward_s + asked.backward_s;
   const RankSteps& rank = is.ranks.at(0);
+  std::vector<double> waited_s;
   for (size_t i = 0; i < rank.step_time_s.size(); ++i) {
-    EXPECT_GE(rank.load_s[i] + rank.forward_s[i] + rank.backward_s[i],
-              asked.load_s + asked.forward_s + asked.backward_s - 1e-9);
+    waited_s.push_back(rank.load_s[i] + rank.forward_s[i] + rank.backward_s[i]);
+    EXPECT_GE(waited_s.back(), asked_s - 1e-9);
   }
+  EXPECT_LE(median(waited_s), 1.1 * asked_s + 2e-3);
   ASSERT_EQ(is.buckets.size(), was.buckets.size());
   for (size_t b = 0; b < is.buckets.size(); ++b) {
     EXPECT_EQ(is.buckets[b].size_bytes, was.buckets[b].size_bytes);
