@@ -80,18 +80,29 @@ std::string disturbance_report(const std::vector<const MeasuredConfiguration*>& 
   return text + ". End what else runs and measure again.\n";
 }
 
+/// As nccl-tests has them, in bytes per second.
+struct Bandwidths {
+  double algbw = 0, busbw = 0;
+};
+
+Bandwidths bandwidths(const SweepPoint& p, Collective collective) {
+  const Bytes<> size(p.size_bytes);
+  const Seconds<> time(median_or_zero(p.samples_s));
+  return {(size / time).value(),
+          bus_bandwidth(collective, size, time, p.placement.world_size()).value()};
+}
+
 void print_network(const std::vector<SweepPoint>& network) {
   if (network.empty()) return;
-  std::cout << "\ncollective      placement        size        time       busbw\n";
+  std::cout << "\ncollective      placement        size        time       algbw       busbw\n";
   for (const SweepPoint& p : network) {
-    const Seconds<> time(median_or_zero(p.samples_s));
     const auto collective = find_collective(p.collective);
     if (!collective) continue;
-    const auto busbw =
-        bus_bandwidth(*collective, Bytes<>(p.size_bytes), time, p.placement.world_size());
-    std::cout << formatted("%-14s %10s %11s %11s %7.2f GB/s\n", p.collective.c_str(),
+    const auto [algbw, busbw] = bandwidths(p, *collective);
+    std::cout << formatted("%-14s %10s %11s %11s %6.2f GB/s %6.2f GB/s\n", p.collective.c_str(),
                            p.placement.text().c_str(), format_bytes(Bytes<>(p.size_bytes)).c_str(),
-                           format_duration(time).c_str(), busbw.value() / 1e9);
+                           format_duration(Seconds<>(median_or_zero(p.samples_s))).c_str(),
+                           algbw / 1e9, busbw / 1e9);
   }
 }
 
@@ -145,11 +156,17 @@ Json summary_json(const Summary& summary) {
               {"stopped_early", summary.stopped_early}};
   out["network"] = Json::array();
   for (const SweepPoint& p : summary.profile.network) {
-    out["network"].push_back({{"collective", p.collective},
-                              {"placement", p.placement.text()},
-                              {"size_bytes", p.size_bytes},
-                              {"time_s", median_or_zero(p.samples_s)},
-                              {"samples", p.samples_s.size()}});
+    Json row = {{"collective", p.collective},
+                {"placement", p.placement.text()},
+                {"size_bytes", p.size_bytes},
+                {"time_s", median_or_zero(p.samples_s)},
+                {"samples", p.samples_s.size()}};
+    if (const auto collective = find_collective(p.collective)) {
+      const auto [algbw, busbw] = bandwidths(p, *collective);
+      row["algbw_bytes_per_s"] = algbw;
+      row["busbw_bytes_per_s"] = busbw;
+    }
+    out["network"].push_back(row);
   }
   out["configurations"] = Json::array();
   for (const WorkloadProfile& w : summary.profile.workloads) {

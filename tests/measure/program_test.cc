@@ -64,6 +64,9 @@ TEST(Measure, FillsAProfileAndContinuesIt) {
   }
   EXPECT_EQ(*worlds.rbegin(), profile.machine.max_ranks);
   EXPECT_EQ(profile.network.empty(), profile.machine.max_ranks == 1);
+  EXPECT_EQ(holds(first.out, "size        time       algbw       busbw\n"),
+            !profile.network.empty())
+      << first.out;
 
   const Finished second = run_measure(command);
   ASSERT_EQ(second.exit_code, 0) << second.err;
@@ -91,11 +94,20 @@ TEST(Measure, SaysThatNothingFitsIntoTheBudget) {
 TEST(Measure, JsonIsOneDocument) {
   const TemporaryFolder folder;
   const Finished done = run_measure({"--model", "mnist-cnn", "--local-batch", "8", "--world-sizes",
-                                     "1", "--budget", "4s", "--json", "--store", folder.path()});
+                                     "2", "--budget", "8s", "--oversubscribe", "--collectives",
+                                     "allreduce,all_gather", "--json", "--store", folder.path()});
   ASSERT_EQ(done.exit_code, 0) << done.err;
   const Json document = Json::parse(done.out);
   EXPECT_EQ(document.at("configurations").size(), 1u);
   EXPECT_GT(document.at("configurations").at(0).at("step_time_s").get<double>(), 0);
+  // On two ranks an all-reduce moves its buffer once over each link, an all-gather half of it.
+  for (const Json& row : document.at("network")) {
+    const double algbw = row.at("algbw_bytes_per_s");
+    const double moved = row.at("collective") == "allreduce" ? 1 : 0.5;
+    EXPECT_DOUBLE_EQ(algbw * row.at("time_s").get<double>(), row.at("size_bytes").get<double>());
+    EXPECT_DOUBLE_EQ(row.at("busbw_bytes_per_s").get<double>(), moved * algbw);
+  }
+  EXPECT_FALSE(document.at("network").empty());
 }
 
 TEST(Measure, ModelsListsTheZoo) {
