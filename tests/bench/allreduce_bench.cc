@@ -1,4 +1,4 @@
-// Our sweep's loop beside a plain one in C over the same MPI, in one run:
+// The sweep's own loop beside a plain one in C over the same MPI, in one run:
 //   cmake --build build --target allreduce_bench
 //   mpirun -np 2 build/bin/allreduce_bench
 // The two take turns, each first in every other round; a row is the median of 300 repetitions of
@@ -7,7 +7,6 @@
 #include <cstdio>
 #include <vector>
 
-#include "measure/clock.h"
 #include "measure/mpi/mpi_communicator.h"
 #include "model/statistics.h"
 #include "tests/bench/plain_allreduce.h"
@@ -18,15 +17,8 @@ namespace {
 constexpr int kRounds = 30;
 constexpr double kRoundTime = 0.1;  // seconds
 
-/// As time_collective() in measure/sweep.cc.
 std::vector<double> our_times(Communicator& world, std::span<float> buffer, int repetitions) {
-  std::vector<double> times;
-  for (int i = 0; i < repetitions; ++i) {
-    world.barrier();
-    const double start = clock_now();
-    world.allreduce(buffer);
-    times.push_back(clock_now() - start);
-  }
+  std::vector<double> times = world.timed_runs(Collective::kAllreduce, buffer, repetitions);
   for (double& time : times) {
     for (const std::string& other : world.all_gather(std::to_string(1e9 * time))) {
       time = std::min(time, 1e-9 * std::stod(other));
