@@ -4,7 +4,7 @@
     tests/bench/pytorch_ddp.py build/bin [--ranks 2] [--batch 32] [--rounds 4]
 
 One thread a rank, each rank on a core of its own. The two take turns, each as a job of its own; times are the
-slowest rank's, per step, and the ratio is that of the medians. Exposed communication is, of ours, what steps
+slowest rank's, per step, and a ratio is that of the medians. Exposed communication is, of ours, what steps
 stood still for; of PyTorch's, backward beside backward under no_sync() in turns. Needs a `torch` package of the
 version that ours is built with (-DForerun_TORCH_ROOT=.../site-packages/torch): both are printed.
 """
@@ -95,7 +95,7 @@ def main():
     if importlib.util.find_spec("torch") is None:
         print("no torch package for", sys.executable, "- nothing to compare with", file=sys.stderr)
         return
-    print(f"{'model':<10} {'ranks':>5} {'batch':>5} {'ours s':>9} {'PyTorch s':>9} {'ratio':>6} {'exposed s':>10} {'PyTorch s':>9}")
+    print(f"{'model':<10} {'ranks':>5} {'batch':>5} {'ours s':>9} {'PyTorch s':>9} {'ratio':>6} {'exposed s':>10} {'PyTorch s':>9} {'ratio':>6}")
     versions = set()
     for model in MODELS:
         ours, theirs, our_exposed, their_exposed = [], [], [], []
@@ -109,8 +109,10 @@ def main():
             their_exposed.append(exposed)
             versions.add((version, their_version))
         a, b = statistics.median(ours), statistics.median(theirs)
+        c, d = statistics.median(our_exposed), statistics.median(their_exposed)
+        exposed_ratio = c / d if d > 0 else float("nan")  # a difference of medians: noise may turn its sign
         print(f"{model:<10} {args.ranks:>5} {args.batch:>5} {a:>9.4f} {b:>9.4f} {a / b:>6.2f}"
-              f" {statistics.median(our_exposed):>10.4f} {statistics.median(their_exposed):>9.4f}", flush=True)
+              f" {c:>10.4f} {d:>9.4f} {exposed_ratio:>6.2f}", flush=True)
     for ours, theirs in sorted(versions):
         print(f"LibTorch: ours {ours}, PyTorch {theirs}")
 
