@@ -46,6 +46,17 @@ class EmulatedCluster : public testing::Test {
   std::string run(const std::string& options) const {
     return kCluster + " run --name " + name_ + " " + options + " -- ";
   }
+  /// What `report` says of four hosts that measured for a few seconds.
+  std::string report_of(const std::string& options) const {
+    const TemporaryFolder folder;
+    const std::string store = " --store " + folder.path().string(), bin = FORERUN_BIN_DIR;
+    const Said said =
+        shell(run("--hosts 4 " + options) + kMeasure +
+              " --model mnist-cnn --local-batch 16 --world-sizes 4 --budget 12s" + store + " && " +
+              bin + "/calibrate" + store + " && " + bin + "/report" + store);
+    EXPECT_EQ(said.exit_code, 0) << said.text;
+    return said.text;
+  }
   /// Network namespaces of the cluster that exist now.
   long namespaces() const {
     const std::string list = shell("ip netns list").text;
@@ -156,6 +167,18 @@ TEST_F(EmulatedCluster, StoppedRankOfAnotherHostIsNamed) {
               holds(done.err, "(while training mnist-cnn, 2 ranks x 16)"))
       << done.err;
   EXPECT_TRUE(Program::eventually([&] { return ranks().empty() && namespaces() == 0; }));
+}
+
+TEST_F(EmulatedCluster, ReportNamesTheSlowHost) {
+  const std::string said = report_of("--slow-host 2 --quota 0.4");
+  EXPECT_TRUE(holds(said, "Straggler: host " + name_ + "-2 computes ")) << said;
+  EXPECT_EQ(count(said, "Straggler: "), 1) << said;
+}
+
+TEST_F(EmulatedCluster, ReportNamesTheSlowLink) {
+  const std::string said = report_of("--slow-link 3");
+  EXPECT_TRUE(holds(said, "Slow link: transfers to and from host " + name_ + "-3 take ")) << said;
+  EXPECT_EQ(count(said, "Slow link: "), 1) << said;
 }
 
 /// Real steps of mnist-cnn on one rank, measured once.
