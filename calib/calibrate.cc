@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "calib/fit.h"
 #include "calib/held_out.h"
@@ -67,8 +68,8 @@ NetworkCalibration describe_network(const std::string& cluster, const Evidence& 
   return network;
 }
 
-WorkloadCalibration describe_workload(const WorkloadEvidence& evidence,
-                                      const Eigen::VectorXd& row_noise) {
+/// With how far its points reach, which are to be all.
+WorkloadCalibration describe_workload(const WorkloadEvidence& evidence) {
   WorkloadCalibration w;
   w.name = evidence.traits.name;
   w.grad_bytes = evidence.grad_bytes;
@@ -83,9 +84,7 @@ WorkloadCalibration describe_workload(const WorkloadEvidence& evidence,
   w.shape_log_batch = evidence.traits.shape.log_batch;
   w.shape_log_factor = evidence.traits.shape.log_factor;
   std::set<int> batches;
-  for (size_t i = 0; i < evidence.points.size(); ++i) {
-    const FitPoint& p = evidence.points[i];
-    w.points.push_back({p.at, p.step_time_s, row_noise[static_cast<Eigen::Index>(i)]});
+  for (const FitPoint& p : evidence.points) {
     batches.insert(p.at.local_batch);
     w.max_gpus = std::max(w.max_gpus, p.at.world_size());
     w.max_nodes = std::max(w.max_nodes, p.at.placement.nodes());
@@ -93,6 +92,15 @@ WorkloadCalibration describe_workload(const WorkloadEvidence& evidence,
   }
   w.batches_measured.assign(batches.begin(), batches.end());
   return w;
+}
+
+std::vector<FittedPoint> fitted_points(const std::vector<FitPoint>& points,
+                                       const Eigen::VectorXd& row_noise) {
+  std::vector<FittedPoint> out;
+  for (size_t i = 0; i < points.size(); ++i) {
+    out.push_back({points[i].at, points[i].step_time_s, row_noise[static_cast<Eigen::Index>(i)]});
+  }
+  return out;
 }
 
 /// Relative evidence to probabilities.
@@ -106,7 +114,7 @@ void normalize_weights(std::vector<Hypothesis>& hypotheses) {
 }
 
 /// Adds one cluster's network and workloads.
-void add_cluster(Calibration& calibration, const std::string& cluster, const Evidence& evidence,
+void add_cluster(Calibration& calibration, const std::string& cluster, Evidence evidence,
                  const Ingredients& ingredients) {
   struct Candidate {
     const char* name;
@@ -121,6 +129,9 @@ void add_cluster(Calibration& calibration, const std::string& cluster, const Evi
   }
   std::vector<ClusterFit> fits;
   NetworkCalibration network = describe_network(cluster, evidence);
+  std::vector<WorkloadCalibration> workloads;
+  for (const WorkloadEvidence& w : evidence.workloads) workloads.push_back(describe_workload(w));
+  thin_out(evidence);
   for (const auto& [name, hypothesis, prior] : candidates) {
     // Without two nodes in the data there is nothing to tell apart.
     if (!fits.empty() && !network.inter_measured) break;
@@ -152,7 +163,8 @@ void add_cluster(Calibration& calibration, const std::string& cluster, const Evi
   add_parameters(calibration.parameters, prefix, kNetworkNames, first.priors.network,
                  first.parameters.network, first.network.covariance);
   for (size_t i = 0; i < evidence.workloads.size(); ++i) {
-    WorkloadCalibration w = describe_workload(evidence.workloads[i], first.row_noise[i]);
+    WorkloadCalibration& w = workloads[i];
+    w.points = fitted_points(evidence.workloads[i].points, first.row_noise[i]);
     w.network = static_cast<int>(calibration.networks.size());
     for (const ClusterFit& fit : fits)
       w.hypotheses.push_back(block_of(fit.priors.workloads[i], fit.parameters.workloads[i]));
@@ -179,12 +191,12 @@ Calibration fit_rows(const std::vector<Observation>& rows, const Profile* profil
   Calibration calibration;
   for (const auto& [cluster, of_cluster] : by_cluster(rows)) {
     Evidence evidence = gather_evidence(of_cluster);
-    thin_out(evidence);
+    add_own_shares(of_cluster, evidence);
     if (profile != nullptr) {
       add_inside_training(*profile, evidence);
       add_sweeps(*profile, evidence);
     }
-    add_cluster(calibration, cluster, evidence, ingredients);
+    add_cluster(calibration, cluster, std::move(evidence), ingredients);
     std::map<std::string, std::vector<const Observation*>> of_workload;
     for (const Observation& row : of_cluster) {
       const std::string name = workload_name(row.model, row.at);
@@ -212,17 +224,24 @@ std::map<std::string, WorkloadCheck> check(const Calibration& fitted, const Spli
   return out;
 }
 
-/// The baseline that beat the model clearly on points neither had seen: by half at the median and
-/// not worse at the 90th percentile. One scale left out is little to judge by, so less is luck.
-std::string better_method(const WorkloadCheck& inside) {
+/// The baseline, or the formulas without what was learnt from residuals, that beat the model
+/// clearly on points neither had seen: by half at the median and not worse at the 90th percentile.
+/// One scale left out is little to judge by, so less is luck.
+struct Method {
+  std::string name = "model";
+  double error = 0;  ///< 90th percentile; 0 for the model, which has intervals of its own
+};
+Method better_method(const WorkloadCheck& inside) {
   constexpr int kEnough = 8;
-  std::string best = "model";
+  Method best;
   double error = 0.5 * inside.model.ape_median;
   if (inside.model.points < kEnough) return best;
-  for (const auto& [name, baseline] : inside.naive) {
-    if (baseline.ape_median < error && baseline.ape_p90 <= inside.model.ape_p90) {
-      best = name;
-      error = baseline.ape_median;
+  std::map<std::string, HeldOut> others = inside.naive;
+  others[kFormulas] = inside.formulas;
+  for (const auto& [name, other] : others) {
+    if (other.ape_median < error && other.ape_p90 <= inside.model.ape_p90) {
+      best = {name, other.ape_p90};
+      error = other.ape_median;
     }
   }
   return best;
@@ -259,8 +278,9 @@ Calibration calibrate(const std::vector<Observation>& rows, const Profile* profi
   for (WorkloadCalibration& w : calibration.workloads) {
     const auto found = inside.find(w.name);
     if (found == inside.end()) continue;
-    w.method = better_method(found->second);
-    if (w.method != "model") w.method_error = found->second.naive.at(w.method).ape_p90;
+    const Method method = better_method(found->second);
+    w.method = method.name;
+    w.method_error = method.error;
     w.held_out = found->second.model;
     w.naive = found->second.naive;
   }

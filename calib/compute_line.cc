@@ -4,14 +4,17 @@
 #include <cmath>
 #include <map>
 
+#include "model/statistics.h"
+
 namespace forerun {
 namespace {
 
+/// By local batch.
+using Times = std::map<double, double>;
+
 /// The fastest micro-step at each local batch: of one rank alone, where any was measured.
-std::map<double, double> fastest_by_batch(const std::vector<FitPoint>& points) {
-  std::map<double, double> fastest;
-  const bool alone = std::any_of(points.begin(), points.end(),
-                                 [](const FitPoint& p) { return p.at.world_size() == 1; });
+Times fastest_by_batch(const std::vector<FitPoint>& points, bool alone) {
+  Times fastest;
   for (const FitPoint& p : points) {
     if (alone && p.at.world_size() != 1) continue;
     const double micro_step = p.step_time_s / p.at.accumulation;
@@ -21,10 +24,95 @@ std::map<double, double> fastest_by_batch(const std::vector<FitPoint>& points) {
   return fastest;
 }
 
+/// How far, in log, a time lies outside of what another batch leaves it: more samples take at least
+/// as long, and no longer a sample.
+double outside(const Times::value_type& time, const Times::value_type& other) {
+  const double same = std::log(time.second / other.second);
+  const double proportional = same - std::log(time.first / other.first);
+  const double above = std::max(same, proportional), below = std::min(same, proportional);
+  return below > 0 ? below : above < 0 ? above : 0;
+}
+
+/// What its neighbours expect of a batch: log-log between the two of them; next to one the nearest
+/// that this leaves it.
+double expected(const Times& times, Times::const_iterator at) {
+  const auto next = std::next(at);
+  if (at != times.begin() && next != times.end()) {
+    const auto before = std::prev(at);
+    const double u = std::log(at->first / before->first) / std::log(next->first / before->first);
+    return std::exp((1 - u) * std::log(before->second) + u * std::log(next->second));
+  }
+  const auto neighbour = next == times.end() ? std::prev(at) : next;
+  return at->second * std::exp(-outside(*at, *neighbour));
+}
+
+/// By how much more, in log, the other scales' steps at this batch are off if one rank takes its
+/// time than if it takes `expected_s`: medians, with the communication that they show at other
+/// batches. 0 where they say nothing.
+double denied_by_scales(const Times& times, const std::vector<FitPoint>& points, double batch,
+                        double expected_s) {
+  struct Seen {
+    std::vector<double> steps, communication;
+  };
+  std::map<std::pair<int, int>, Seen> scales;
+  for (const FitPoint& p : points) {
+    const auto alone = times.find(p.at.local_batch);
+    if (p.at.world_size() == 1 || p.at.accumulation != 1 || alone == times.end()) continue;
+    Seen& seen = scales[{p.at.placement.nodes(), p.at.world_size()}];
+    if (p.at.local_batch == batch) {
+      seen.steps.push_back(p.step_time_s);
+    } else {
+      seen.communication.push_back(std::max(0.0, p.step_time_s - alone->second));
+    }
+  }
+  std::vector<double> denied;
+  for (const auto& [scale, seen] : scales) {
+    if (seen.steps.empty() || seen.communication.empty()) continue;
+    const double step = median(seen.steps), communication = median(seen.communication);
+    const auto off = [&](double alone_s) {
+      return std::fabs(std::log(step / (alone_s + communication)));
+    };
+    denied.push_back(off(times.at(batch)) - off(expected_s));
+  }
+  return denied.empty() ? 0 : median(std::move(denied));
+}
+
+/// Without times that no neighbour leaves room for: one slip must not decide what every scale is
+/// predicted from. Between two batches the scales may vouch for it; beside one only they can tell
+/// which of the two has slipped.
+Times without_slips(const Times& times, const std::vector<FitPoint>& points) {
+  constexpr double kSlip = 0.3;    // ln 1.35
+  constexpr double kDenied = 0.1;  // clearly
+  Times kept;
+  for (auto at = times.begin(); at != times.end(); ++at) {
+    std::vector<double> misses;
+    if (at != times.begin()) misses.push_back(outside(*at, *std::prev(at)));
+    if (std::next(at) != times.end()) misses.push_back(outside(*at, *std::next(at)));
+    const bool short_of_all = std::ranges::all_of(misses, [](double m) { return m < -kSlip; });
+    const bool beyond_all = std::ranges::all_of(misses, [](double m) { return m > kSlip; });
+    if (misses.empty() || !(short_of_all || beyond_all)) {
+      kept.insert(*at);
+      continue;
+    }
+    const double denied = denied_by_scales(times, points, at->first, expected(times, at));
+    if (misses.size() == 2 ? denied < -kDenied : denied < kDenied) kept.insert(*at);
+  }
+  return kept.empty() ? times : kept;
+}
+
+bool has_one_rank(const std::vector<FitPoint>& points) {
+  return std::any_of(points.begin(), points.end(),
+                     [](const FitPoint& p) { return p.at.world_size() == 1; });
+}
+
+Times compute_times(const std::vector<FitPoint>& points) {
+  return without_slips(fastest_by_batch(points, has_one_rank(points)), points);
+}
+
 }  // namespace
 
 ComputeLine compute_line(const std::vector<FitPoint>& points) {
-  const std::map<double, double> fastest = fastest_by_batch(points);
+  const Times fastest = compute_times(points);
   // Minimize sum ((c0 + c1 b) / T - 1)^2.
   double s00 = 0, s01 = 0, s11 = 0, r0 = 0, r1 = 0;
   for (const auto& [b, t] : fastest) {
@@ -48,10 +136,8 @@ ComputeLine compute_line(const std::vector<FitPoint>& points) {
 
 CurveShape shape_around(const ComputeLine& line, const std::vector<FitPoint>& points) {
   CurveShape shape;
-  const bool alone = std::any_of(points.begin(), points.end(),
-                                 [](const FitPoint& p) { return p.at.world_size() == 1; });
-  const std::map<double, double> fastest = fastest_by_batch(points);
-  if (!alone || fastest.size() < 3) return shape;
+  const Times fastest = compute_times(points);
+  if (!has_one_rank(points) || fastest.size() < 3) return shape;
   for (const auto& [batch, time] : fastest) {
     shape.log_batch.push_back(std::log(batch));
     shape.log_factor.push_back(std::log(time / line.at(batch)));

@@ -16,8 +16,8 @@ struct ComputeLine {
 };
 
 /// Through the fastest way each batch was run (one rank alone, where that was measured), by
-/// relative least squares with both terms
-/// >= 0. `points` must not be empty.
+/// relative least squares with both terms >= 0, without slips: times that the neighbouring batches
+/// leave no room for, unless other scales agree with them. `points` must not be empty.
 ComputeLine compute_line(const std::vector<FitPoint>& points);
 
 /// What the line misses at the batches that one rank ran; empty for fewer than three of them: then

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "calib/fit.h"
+#include "model/error.h"
 
 namespace forerun {
 namespace {
@@ -15,8 +16,14 @@ Prior<Size> prior_of(const ParameterBlock& block) {
   return prior;
 }
 
+/// Throws Error where a file holds other parameters than this program's.
 template <class Vector>
 Vector vector_of(const std::vector<double>& values) {
+  if (static_cast<Eigen::Index>(values.size()) != Vector::RowsAtCompileTime) {
+    throw Error("the calibration holds " + std::to_string(values.size()) +
+                " parameters of one kind where this program has " +
+                std::to_string(Vector::RowsAtCompileTime) + "; calibrate again");
+  }
   return Eigen::Map<const Vector>(values.data());
 }
 

@@ -13,28 +13,9 @@
 namespace forerun {
 namespace {
 
-/// Mean of the rows of one configuration, in log: robust against nothing, but the same whatever the
-/// order.
-FitPoint mean_point(const Configuration& at, std::vector<const Observation*> rows) {
-  // Sorted, so that the order of rows does not change the last bit of a sum.
-  std::sort(rows.begin(), rows.end(), [](const Observation* a, const Observation* b) {
-    return a->step_time_s < b->step_time_s;
-  });
-  double steps = 0;
-  double log_sum = 0;
-  double variance = 0;
-  for (const Observation* row : rows) {
-    log_sum += row->steps * std::log(row->step_time_s);
-    steps += row->steps;
-    const double relative = row->stddev_s.value_or(0) / row->step_time_s;
-    variance += row->steps * relative * relative;
-  }
-  return {at, std::exp(log_sum / steps), variance / (steps * steps)};
-}
-
 /// The median over rows of an optional part of the step, as a share of the step.
 template <class Part>
-std::optional<double> median_share(const std::vector<const Observation*>& rows, Part part) {
+std::optional<double> median_share(const Rows& rows, Part part) {
   std::vector<double> shares;
   for (const Observation* row : rows) {
     if (const std::optional<double> value = part(*row)) shares.push_back(*value / row->step_time_s);
@@ -51,12 +32,11 @@ double bucket_count(double grad_bytes) {
   return grad_bytes <= kFirst ? 1 : 1 + std::ceil((grad_bytes - kFirst) / kNext);
 }
 
-WorkloadTraits traits_of(const std::string& name, const std::vector<const Observation*>& rows,
-                         double grad_bytes) {
+WorkloadTraits traits_of(const std::string& name, const Rows& rows, double grad_bytes) {
   WorkloadTraits traits;
   traits.name = name;
   if (grad_bytes > 0) traits.buckets = bucket_count(grad_bytes);
-  std::vector<const Observation*> alone;
+  Rows alone;
   for (const Observation* row : rows) {
     if (row->at.world_size() == 1 && row->at.accumulation == 1) alone.push_back(row);
   }
@@ -67,14 +47,13 @@ WorkloadTraits traits_of(const std::string& name, const std::vector<const Observ
     if (row->optimizer_s) optimizer.push_back(*row->optimizer_s);
   }
   if (!optimizer.empty()) traits.optimizer_s = median(optimizer);
-  std::vector<double> repeats;
-  for (const Observation* row : rows) {
-    if (!row->stddev_s) continue;
-    const double relative = *row->stddev_s / row->step_time_s;
-    repeats.push_back(relative * relative / kStepsOfAMean);
-  }
-  if (!repeats.empty()) traits.repeat_variance = median(repeats);
   return traits;
+}
+
+std::map<std::string, Rows> rows_by_name(const std::vector<Observation>& observations) {
+  std::map<std::string, Rows> rows;
+  for (const Observation& o : observations) rows[workload_name(o.model, o.at)].push_back(&o);
+  return rows;
 }
 
 /// `/zero1@bfloat16`
@@ -104,12 +83,6 @@ Blocks blocks_of(const MeasuredConfiguration& measured) {
 
 }  // namespace
 
-Configuration canonical(Configuration at) {
-  at.placement = Placement::even(at.placement.nodes(), at.placement.world_size());
-  if (at.strategy == "serial") at.strategy = "ddp";  // one rank: the same thing
-  return at;
-}
-
 Coordinates coordinates_of(const Configuration& at) {
   return {std::log2(at.local_batch), std::log2(at.placement.nodes()),
           std::log2(at.placement.mean_ranks_per_node())};
@@ -131,31 +104,45 @@ std::string measure_options(const Configuration& at) {
          (at.precision == "float32" ? "" : " --precision " + at.precision);
 }
 
-std::string measure_arguments(const WorkloadCalibration& workload) {
-  if (workload.points.empty()) return workload.name;
+std::string without_cluster(const std::string& name, const NetworkCalibration& network) {
+  const std::string prefix = network.cluster.empty() ? "" : network.cluster + ":";
+  return name.starts_with(prefix) ? name.substr(prefix.size()) : name;
+}
+
+std::string measure_arguments(const WorkloadCalibration& workload,
+                              const NetworkCalibration& network) {
+  const std::string name = without_cluster(workload.name, network);
+  if (workload.points.empty()) return name;
   const Configuration& measured = workload.points.front().at;
-  return model_of(workload.name, measured) + measure_options(measured);
+  return model_of(name, measured) + measure_options(measured);
 }
 
 Evidence gather_evidence(const std::vector<Observation>& observations) {
-  std::map<std::string, std::vector<const Observation*>> by_name;
-  for (const Observation& o : observations) by_name[workload_name(o.model, o.at)].push_back(&o);
   Evidence evidence;
-  for (const auto& [name, rows] : by_name) {
+  for (const auto& [name, rows] : rows_by_name(observations)) {
     WorkloadEvidence workload;
+    const Rows runs = distinct_runs(rows);
     std::vector<double> grad_bytes;
-    std::map<Configuration, std::vector<const Observation*>> by_configuration;
-    for (const Observation* row : rows) {
-      if (row->grad_bytes) grad_bytes.push_back(*row->grad_bytes);
-      by_configuration[canonical(row->at)].push_back(row);
+    for (const Observation* run : runs) {
+      if (run->grad_bytes) grad_bytes.push_back(*run->grad_bytes);
     }
     if (!grad_bytes.empty()) workload.grad_bytes = median(grad_bytes);
-    workload.traits = traits_of(name, rows, workload.grad_bytes);
-    for (const auto& [at, same] : by_configuration) workload.points.push_back(mean_point(at, same));
+    workload.traits = traits_of(name, runs, workload.grad_bytes);
+    FitPoints points = fit_points(rows);
+    workload.points = std::move(points.points);
+    workload.traits.repeat_variance = points.repeat_variance;
     workload.traits.shape = shape_around(compute_line(workload.points), workload.points);
     evidence.workloads.push_back(std::move(workload));
   }
   return evidence;
+}
+
+void add_own_shares(const std::vector<Observation>& observations, Evidence& evidence) {
+  const std::map<std::string, Rows> rows = rows_by_name(observations);
+  for (WorkloadEvidence& workload : evidence.workloads) {
+    add_own_shares(rows.at(workload.traits.name), workload.points);
+    workload.traits.shape = shape_around(compute_line(workload.points), workload.points);
+  }
 }
 
 void thin_out(Evidence& evidence) {
@@ -198,7 +185,6 @@ std::vector<Observation> observations_of(const Profile& profile) {
         o.library_bytes = gpu.library_bytes;
       }
       const RankSteps& rank = measured.ranks.front();
-      o.exposed_comm_s = median(rank.exposed_comm_s);
       const auto positive = [](double value) {
         return value > 0 ? std::optional(value) : std::nullopt;
       };

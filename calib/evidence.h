@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "calib/fit_points.h"
 #include "calib/parameters.h"
 #include "model/io/calibration.h"
 #include "model/io/observations.h"
@@ -22,14 +23,6 @@ struct Coordinates {
 };
 
 Coordinates coordinates_of(const Configuration& at);
-
-/// One configuration's step time: the mean of everything that was seen of it.
-struct FitPoint {
-  Configuration at;
-  double step_time_s = 0;
-  double relative_variance =
-      0;  ///< of that mean, where the spread was measured; else 0: left to the fit
-};
 
 /// How long the collectives of one configuration's step ran, hidden or not.
 struct WirePoint {
@@ -61,9 +54,6 @@ struct Evidence {
   bool seen_inside = false;      ///< collectives inside training were compared with alone
 };
 
-/// The same ranks on the same nodes, spread evenly: what the formulas can tell apart.
-Configuration canonical(Configuration at);
-
 /// The name under which a workload is calibrated: the model's, with strategy and precision where
 /// they are not the default (`resnet50`, `resnet50/hierarchical`, `resnet50@bfloat16`): a model in
 /// another precision is another workload. A model that ends so already keeps its name.
@@ -74,12 +64,18 @@ std::string model_of(const std::string& workload, const Configuration& at);
 /// What `measure` needs to run in the strategy and precision of `at`: ` --strategy zero1`, or
 /// nothing.
 std::string measure_options(const Configuration& at);
+/// A calibration of several clusters names its workloads `<cluster>:<workload>`: the workload.
+std::string without_cluster(const std::string& name, const NetworkCalibration& network);
 /// `resnet50 --strategy zero1`: what follows `measure --model`.
-std::string measure_arguments(const WorkloadCalibration& workload);
+std::string measure_arguments(const WorkloadCalibration& workload,
+                              const NetworkCalibration& network);
 
 /// Rows that differ only in how a placement spreads the same ranks over the same nodes become one
 /// point: their mean.
 Evidence gather_evidence(const std::vector<Observation>& observations);
+
+/// The same with what `exposed_comm_s` tells of one rank by itself.
+void add_own_shares(const std::vector<Observation>& observations, Evidence& evidence);
 
 /// Keeps at most 256 points a workload, spread evenly over the sorted configurations: solving grows
 /// with the cube of the points, and more of them say little that their neighbours do not.

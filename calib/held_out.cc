@@ -10,17 +10,6 @@
 namespace forerun {
 namespace {
 
-/// Configurations in order, each once, as far as the model tells them apart.
-std::vector<Configuration> distinct(const std::vector<Observation>& rows) {
-  std::set<Configuration> out;
-  for (const Observation& row : rows) {
-    Configuration at = row.at;
-    at.placement = Placement::even(at.placement.nodes(), at.placement.world_size());
-    out.insert(at);
-  }
-  return {out.begin(), out.end()};
-}
-
 template <class IsTest>
 Split split_where(const std::vector<Observation>& rows, std::string description, IsTest is_test) {
   Split split{.description = std::move(description), .fit = {}, .test = {}};
@@ -94,34 +83,67 @@ double regret(const std::vector<Comparison>& comparisons) {
   return budgets == 0 ? 0 : lost / budgets;
 }
 
-Split split_inside(const std::vector<Observation>& rows) {
-  const std::vector<Configuration> configurations = distinct(rows);
+namespace {
+
+using Rows = std::vector<const Observation*>;
+
+bool between_nodes(const Observation& row) { return row.at.placement.nodes() > 1; }
+
+/// The largest world size, if two smaller ones remain that tell of the same levels of the network;
+/// otherwise 0.
+int scale_to_leave_out(const Rows& cluster) {
   std::set<int> scales;
-  for (const Configuration& at : configurations) scales.insert(at.world_size());
-  if (scales.size() >= 3) {
-    const int largest = *scales.rbegin();
-    return split_where(rows,
-                       "the largest measured scale (" + std::to_string(largest) +
-                           " GPUs), left out of a second fit",
-                       [&](const Observation& row) { return row.at.world_size() == largest; });
+  for (const Observation* row : cluster) scales.insert(row->at.world_size());
+  if (scales.size() < 3) return 0;
+  const int largest = *scales.rbegin();
+  bool needed = false, left = false;
+  for (const Observation* row : cluster) {
+    (row->at.world_size() == largest ? needed : left) |= between_nodes(*row);
   }
-  // By model, the local batches of the largest scale in order: every third one is left out, never
-  // the outermost.
-  std::map<std::string, std::set<Configuration>> left_out;
-  std::map<std::string, std::vector<Configuration>> of_model;
-  for (const Observation& row : rows) {
-    if (row.at.world_size() == *scales.rbegin())
-      of_model[row.model].push_back(distinct({row}).front());
+  return needed && !left ? 0 : largest;
+}
+
+/// By workload, the local batches of the largest scale in order: every third one, never the
+/// outermost.
+std::map<std::string, std::set<Configuration>> batches_to_leave_out(const Rows& cluster) {
+  int largest = 0;
+  for (const Observation* row : cluster) largest = std::max(largest, row->at.world_size());
+  std::map<std::string, std::set<Configuration>> of_model, left_out;
+  for (const Observation* row : cluster) {
+    if (row->at.world_size() == largest) of_model[row->model].insert(canonical(row->at));
   }
-  for (auto& [model, list] : of_model) {
-    std::sort(list.begin(), list.end());
-    list.erase(std::unique(list.begin(), list.end()), list.end());
+  for (const auto& [model, configurations] : of_model) {
+    const std::vector<Configuration> list(configurations.begin(), configurations.end());
     for (size_t i = 1; i + 1 < list.size(); i += 3) left_out[model].insert(list[i]);
   }
-  return split_where(rows, "every third local batch of the largest scale, left out of a second fit",
-                     [&](const Observation& row) {
-                       return left_out[row.model].contains(distinct({row}).front());
-                     });
+  return left_out;
+}
+
+}  // namespace
+
+Split split_inside(const std::vector<Observation>& rows) {
+  std::map<std::string, Rows> clusters;
+  for (const Observation& row : rows) clusters[row.cluster].push_back(&row);
+  std::set<const Observation*> left_out;
+  std::set<std::string> how;
+  for (const auto& [name, cluster] : clusters) {
+    if (const int largest = scale_to_leave_out(cluster)) {
+      how.insert("the largest measured scale (" + std::to_string(largest) + " GPUs)");
+      for (const Observation* row : cluster) {
+        if (row->at.world_size() == largest) left_out.insert(row);
+      }
+      continue;
+    }
+    how.insert("every third local batch of the largest scale");
+    auto batches = batches_to_leave_out(cluster);
+    for (const Observation* row : cluster) {
+      if (batches[row->model].contains(canonical(row->at))) left_out.insert(row);
+    }
+  }
+  std::string description;
+  for (const std::string& way : how) description += (description.empty() ? "" : ", or ") + way;
+  return split_where(rows, description + ", left out of a second fit",
+                     [&](const Observation& row) { return left_out.contains(&row); });
 }
 
 Split split_by_role(const std::vector<Observation>& rows) {
@@ -141,7 +163,7 @@ WorkloadCheck check_workload(const Predictor& predictor, const std::string& name
   std::vector<Configuration> at;
   for (const FitPoint& p : held_out) at.push_back(p.at);
   const std::vector<Prediction> predictions = predictor.predict(model_of(name, at.front()), at);
-  std::vector<Comparison> model;
+  std::vector<Comparison> model, formulas;
   int refused = 0;
   std::map<std::string, std::vector<Comparison>> baselines;
   for (size_t i = 0; i < held_out.size(); ++i) {
@@ -152,6 +174,7 @@ WorkloadCheck check_workload(const Predictor& predictor, const std::string& name
       continue;
     }
     model.push_back({at[i], observed, p.step_time.value(), p.low.value(), p.high.value()});
+    formulas.push_back({at[i], observed, p.formula.value()});
     for (const std::string& baseline : NaivePredictor::names()) {
       baselines[baseline].push_back({at[i], observed, naive.predict(baseline, at[i])});
     }
@@ -159,6 +182,7 @@ WorkloadCheck check_workload(const Predictor& predictor, const std::string& name
   check.model = summarize(model);
   check.model.regret = regret(model);
   check.model.refused = refused;
+  check.formulas = summarize(formulas);
   for (const std::string& baseline : NaivePredictor::names()) {
     check.naive[baseline] = summarize(baselines[baseline]);
     check.naive[baseline].regret = regret(baselines[baseline]);

@@ -33,11 +33,11 @@ struct Split {
   std::vector<Observation> test;
 };
 
-/// The rows' own roles where any says `test`; otherwise leaves out the largest scale, if two
-/// smaller ones remain; otherwise every third configuration.
+/// The rows' own roles where any says `test`; otherwise split_inside().
 Split split_by_role(const std::vector<Observation>& rows);
-/// The same without looking at roles: what a calibration can check by itself. `test` is empty if
-/// too little would be left to fit.
+/// What a calibration can check by itself, each cluster apart: leaves out the largest scale, if two
+/// smaller ones remain that tell of the same levels of the network; otherwise every third batch of
+/// it. `test` is empty if too little would be left to fit.
 Split split_inside(const std::vector<Observation>& rows);
 
 /// Predictions and baselines on a workload's held-out points. Points that the predictor refuses are
@@ -45,6 +45,7 @@ Split split_inside(const std::vector<Observation>& rows);
 struct WorkloadCheck {
   HeldOut model;
   std::map<std::string, HeldOut> naive;
+  HeldOut formulas;           ///< without what was learnt from their residuals
   std::string first_refusal;  ///< why, where model.refused > 0
 };
 

@@ -35,7 +35,7 @@ double mixture_quantile(const std::vector<LogNormal>& parts, const std::vector<d
     low = std::min(low, own);
     high = std::max(high, own);
   }
-  while (high - low > 1e-6) {
+  for (int i = 0; i < 60 && high - low > 1e-6; ++i) {
     const double middle = 0.5 * (low + high);
     (mixture_cdf(parts, weights, middle) < p ? low : high) = middle;
   }
@@ -151,7 +151,7 @@ struct Predictor::State {
         out.hypotheses.emplace_back(condition(calibration, w, h),
                                     measured_world(calibration, w.network), scale);
       }
-      if (w.method != "model") {
+      if (w.method != "model" && w.method != kFormulas) {
         std::vector<FitPoint> points;
         for (const FittedPoint& p : w.points) points.push_back({p.at, p.step_time_s});
         out.fallback = std::make_unique<NaivePredictor>(points);
@@ -178,11 +178,15 @@ struct Predictor::State {
       std::vector<LogNormal> mixture;
       for (const auto& of_hypothesis : logs) mixture.push_back(of_hypothesis[i]);
       LogInterval log = interval_of(mixture, weights, network.max_nodes);
-      if (conditioned.fallback != nullptr) {
-        log = around(std::log(conditioned.fallback->predict(w.method, asked[i])),
-                     std::log1p(w.method_error), log);
-      }
+      // It won beyond what was measured. Inside, what was measured is known better.
       Prediction& p = out[known[i]];
+      p.formula = parts[i].total();
+      if (w.method != "model" && asked[i].world_size() > w.max_gpus) {
+        const double other_s = w.method == kFormulas
+                                   ? p.formula.value()
+                                   : conditioned.fallback->predict(w.method, asked[i]);
+        log = around(std::log(other_s), std::log1p(w.method_error), log);
+      }
       p.step_time = Seconds<>(std::exp(log.point));
       p.low = Seconds<>(std::exp(log.low));
       p.high = Seconds<>(std::exp(log.high));

@@ -13,6 +13,9 @@
 
 namespace forerun {
 
+/// WorkloadCalibration::method of the formulas without what was learnt from their residuals.
+inline constexpr const char* kFormulas = "formulas";
+
 /// One step time, with the 90 % interval for the mean of about 16 steps.
 struct Prediction {
   std::string refused;  ///< empty: predicted. Otherwise why not, and the measurement that would
@@ -21,8 +24,8 @@ struct Prediction {
   /// They add up to step_time. Compute on several nodes is what it is on one of them, as far as
   /// that leaves room: what nodes add is waiting and communication.
   StepTime<> parts;
-  double doublings_beyond =
-      0;  ///< log2 of the world size beyond the largest one measured; 0 inside
+  Seconds<> formula;            ///< the formulas without what was learnt from their residuals
+  double doublings_beyond = 0;  ///< log2 of the world size beyond the largest measured; 0 inside
 
   /// 90 % interval of parts.exposed_communication: it is what is left of the step, so all that the
   /// step may be off by is laid on it. Wide against the little that backward just fails to hide.
@@ -42,8 +45,6 @@ class Predictor {
   explicit Predictor(Calibration calibration);
 
   /// Never throws for a well-formed configuration: what cannot be known is `refused`.
-  /// `grad_bytes`: for a workload that the calibration does not know, see points files; unused
-  /// otherwise.
   Prediction predict(const std::string& model, const Configuration& at) const;
   /// Many at once, in order: shares the linear algebra.
   std::vector<Prediction> predict(const std::string& model,

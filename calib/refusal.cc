@@ -20,8 +20,10 @@ std::string devices_on_nodes(const Configuration& at, const std::string& device)
 
 std::string settled_by(const std::string& command) { return "; settle it with: " + command; }
 
-std::string measure_command(const WorkloadCalibration& w, int world_size) {
-  return "measure --model " + measure_arguments(w) + " --world-sizes " + std::to_string(world_size);
+std::string measure_command(const WorkloadCalibration& w, const NetworkCalibration& network,
+                            int world_size) {
+  return "measure --model " + measure_arguments(w, network) + " --world-sizes " +
+         std::to_string(world_size);
 }
 
 /// A level of the network, or a placement on it, that nothing was measured on.
@@ -29,7 +31,7 @@ std::string unknown_network(const WorkloadCalibration& w, const NetworkCalibrati
                             const Configuration& at, const std::string& device) {
   const int n = at.world_size();
   const std::string asked = devices_on_nodes(at, device);
-  const std::string settle = settled_by(measure_command(w, n));
+  const std::string settle = settled_by(measure_command(w, network, n));
   if (at.placement.nodes() > 1 && !network.inter_measured) {
     return "nothing was measured between nodes, and " + asked + " needs it" + settle +
            " (on at least 2 nodes)";
@@ -46,7 +48,8 @@ std::string unknown_network(const WorkloadCalibration& w, const NetworkCalibrati
     return asked + " is more than " + std::to_string(static_cast<int>(kScaleReach)) +
            " times the largest world size measured (" + std::to_string(network.max_gpus) + ")" +
            settled_by(measure_command(
-               w, (n + static_cast<int>(kScaleReach) - 1) / static_cast<int>(kScaleReach)));
+               w, network,
+               (n + static_cast<int>(kScaleReach) - 1) / static_cast<int>(kScaleReach)));
   }
   return "";
 }
@@ -56,7 +59,7 @@ std::string unknown_bytes(const WorkloadCalibration& w, const NetworkCalibration
                           const Configuration& at, const std::string& device) {
   if (at.world_size() == 1 || w.max_gpus > 1) return "";
   const std::string settle = "; settle it with a grad_bytes column";
-  const std::string measure = ", or: " + measure_command(w, at.world_size());
+  const std::string measure = ", or: " + measure_command(w, network, at.world_size());
   const std::string alone = w.name + " was measured on one " + device + " only, and ";
   if (w.grad_bytes <= 0) return alone + "its gradient bytes are unknown" + settle + measure;
   if (network.bytes_known) return "";
@@ -66,13 +69,14 @@ std::string unknown_bytes(const WorkloadCalibration& w, const NetworkCalibration
          settle + " for those" + measure;
 }
 
-std::string batch_out_of_reach(const WorkloadCalibration& w, const Configuration& at) {
+std::string batch_out_of_reach(const WorkloadCalibration& w, const NetworkCalibration& network,
+                               const Configuration& at) {
   const double least = w.batches_measured.front(), most = w.batches_measured.back();
   if (at.local_batch <= kBatchReach * most && at.local_batch * kBatchReach >= least) return "";
   char text[160];
   std::snprintf(text, sizeof text, "local batch %d is far from those measured (%g to %g)",
                 at.local_batch, least, most);
-  return text + settled_by("measure --model " + measure_arguments(w) + " --local-batch " +
+  return text + settled_by("measure --model " + measure_arguments(w, network) + " --local-batch " +
                            std::to_string(at.local_batch));
 }
 
@@ -82,7 +86,7 @@ std::string refusal(const WorkloadCalibration& w, const NetworkCalibration& netw
                     const Configuration& at, const std::string& device) {
   std::string why = unknown_network(w, network, at, device);
   if (why.empty()) why = unknown_bytes(w, network, at, device);
-  if (why.empty()) why = batch_out_of_reach(w, at);
+  if (why.empty()) why = batch_out_of_reach(w, network, at);
   return why;
 }
 

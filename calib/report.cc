@@ -97,8 +97,8 @@ std::string held_out_table(const Calibration& calibration) {
       "GPUs\n";
   for (const WorkloadCalibration& w : calibration.workloads) {
     if (w.method != "model")
-      out += "  " + w.name + ": the baseline " + w.method +
-             " beat the model on held-out points and is used instead\n";
+      out += "  " + w.name + ": " + w.method +
+             ": closer than the model on held-out points, so used beyond the measured scale\n";
   }
   return out;
 }

@@ -62,8 +62,9 @@ std::vector<std::string> make_notes(const Forecast& f) {
                           "larger batch needed no more samples");
   }
   if (w.method != "model") {
-    notes.push_back("held-out points favoured the plain rule \"" + w.method +
-                    "\" over the model for this workload: predictions follow it");
+    notes.push_back(
+        "held-out points favoured the plain rule \"" + w.method +
+        "\" over the model for this workload: beyond the measured scale predictions follow it");
   }
   const Candidate* best = f.recommended();
   if (best == nullptr) return notes;

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <iostream>
@@ -168,9 +169,10 @@ void answer_points(const Arguments& a) {
   const auto step_times = [&](const std::string& cluster, const std::string& model,
                               const std::vector<Configuration>& at) {
     // A calibration of several clusters names its workloads cluster:model.
-    const std::string of_cluster = cluster + ":" + model;
-    const bool several = predictor.calibration().find(of_cluster) != nullptr;
-    return predictor.predict(several ? of_cluster : model, at);
+    const bool several = std::ranges::any_of(
+        predictor.calibration().networks,
+        [&](const NetworkCalibration& n) { return !cluster.empty() && n.cluster == cluster; });
+    return predictor.predict(several ? cluster + ":" + model : model, at);
   };
   std::cout << predict_points(table, step_times);
 }

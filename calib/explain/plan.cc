@@ -324,9 +324,7 @@ MeasurementPlan plan_measurements(const Calibration& calibration, int network) {
     step.variance_removed = planner.gain(next) / before;
     planner.measure(next);
     step.half_width_90 = planner.mean_half_width();
-    const std::string prefix = cluster.cluster.empty() ? "" : cluster.cluster + ":";
-    const bool named = !prefix.empty() && step.workload.starts_with(prefix);
-    step.command = measure_command(step.workload.substr(named ? prefix.size() : 0), step.at);
+    step.command = measure_command(without_cluster(step.workload, cluster), step.at);
     plan.steps.push_back(std::move(step));
   }
   const std::vector<Uncertainty> after = uncertainty_of(planner);

@@ -116,7 +116,7 @@ std::string outlier_lines(const WorkloadExplanation& w) {
 
 std::string workload_errors(const WorkloadExplanation& w, bool held_out) {
   std::string out = "  " + w.name;
-  if (w.method != "model") out += "; predicted by the baseline " + w.method;
+  if (w.method != "model") out += "; beyond the measured scale predicted by " + w.method;
   out += "\n" + error_row(w.all, held_out) + error_rows(w.by_scale, held_out) +
          error_rows(w.by_batch, held_out);
   if (w.by_placement.size() > w.by_scale.size()) {

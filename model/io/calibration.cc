@@ -40,7 +40,13 @@ Json to_json(const ParameterBlock& block) {
 }
 
 ParameterBlock read_block(const JsonReader& in) {
-  return {in.at("prior_mean").numbers(), in.at("prior_sd").numbers(), in.at("estimate").numbers()};
+  ParameterBlock block = {in.at("prior_mean").numbers(), in.at("prior_sd").numbers(),
+                          in.at("estimate").numbers()};
+  if (block.prior_mean.size() != block.estimate.size() ||
+      block.prior_sd.size() != block.estimate.size()) {
+    in.fail("prior_mean, prior_sd and estimate must be equally long; calibrate again");
+  }
+  return block;
 }
 
 Json to_json(const Parameter& p) {
@@ -70,6 +76,10 @@ Hypothesis read_hypothesis(const JsonReader& in) {
   h.weight = in.at("weight").non_negative();
   h.network = read_block(in.at("network"));
   h.network_covariance = in.at("network_covariance").numbers();
+  if (h.network_covariance.size() != h.network.estimate.size() * h.network.estimate.size()) {
+    in.at("network_covariance")
+        .fail("must be a square of the network's parameters; calibrate again");
+  }
   read_fields(in.at("residual_process"), h.process, kProcessFields);
   return h;
 }
@@ -109,6 +119,7 @@ NetworkCalibration read_network(const JsonReader& in) {
   n.max_gpus_per_node = read_count(in, "max_gpus_per_node");
   for (const JsonReader& h : in.at("hypotheses").items())
     n.hypotheses.push_back(read_hypothesis(h));
+  if (n.hypotheses.empty()) in.at("hypotheses").fail("is empty; calibrate again");
   return n;
 }
 
@@ -259,6 +270,10 @@ WorkloadCalibration read_workload(const JsonReader& in) {
     w.hypotheses.push_back(read_block(block));
   for (const JsonReader& point : in.at("points").items())
     w.points.push_back(read_point(point, w.name));
+  if (w.points.empty() || w.batches_measured.empty()) in.fail("holds no points; calibrate again");
+  if (w.shape_log_batch.size() != w.shape_log_factor.size()) {
+    in.fail("shape_log_batch and shape_log_factor must be equally long; calibrate again");
+  }
   if (in.has("memory")) {
     const JsonReader memory = in.at("memory");
     w.memory = MemoryModel{Bytes<>(memory.at("fixed_bytes").number()),

@@ -115,7 +115,8 @@ std::string checking_command(const Calibration& calibration) {
   int local = (batches.front() + batches.back()) / 2;
   while (local > 1 && measured.count(local) > 0) --local;
   if (measured.count(local) > 0) local = batches.back() + 1;
-  return "measure train --model " + measure_arguments(workload) + " --batch " +
+  return "measure train --model " +
+         measure_arguments(workload, calibration.networks[workload.network]) + " --batch " +
          std::to_string(local * std::max(1, workload.max_gpus)) + " --steps 50";
 }
 

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "calib/calibrate.h"
 #include "calib/compute_line.h"
 #include "model/error.h"
@@ -53,6 +56,67 @@ TEST(GatherEvidence, TakesTheSerialShareFromOneRank) {
   Observation o = row("1", 8, 1.0);
   o.backward_s = 0.6;
   EXPECT_NEAR(gather_evidence({o}).workloads[0].traits.serial_share, 0.4, 1e-12);
+}
+
+TEST(GatherEvidence, RowsThatDifferSayHowFarARunMayBe) {
+  const Evidence evidence =
+      gather_evidence({row("1", 8, 1.0), row("1", 8, 1.0), row("1", 8, 4.0), row("2", 8, 3.0)});
+  const WorkloadEvidence& w = evidence.workloads[0];
+  // Two runs, one of them in two parts: a third and two thirds of the way between 1 and 4.
+  EXPECT_NEAR(w.points[0].step_time_s, std::pow(4.0, 1.0 / 3), 1e-12);
+  const double log4 = std::log(4.0);
+  const double squares =
+      4.0 / 9 * (log4 / 3) * (log4 / 3) + 1.0 / 9 * (2 * log4 / 3) * (2 * log4 / 3);
+  EXPECT_NEAR(w.points[0].relative_variance, 2 * squares, 1e-12);
+  EXPECT_NEAR(w.traits.repeat_variance, 5.0 / 9 * log4 * log4, 1e-12);
+  EXPECT_EQ(w.points[1].relative_variance, 0);
+}
+
+TEST(GatherEvidence, ExposedCommunicationTellsWhatARankDoesByItself) {
+  std::vector<Observation> rows = {row("1", 8, 1.0), row("22", 8, 1.7), row("22", 16, 2.5)};
+  rows[1].exposed_comm_s = 0.6;  // one rank alone says more
+  rows[2].exposed_comm_s = 0.7;
+  Evidence evidence = gather_evidence(rows);
+  EXPECT_EQ(evidence.workloads[0].points.size(), 3u);
+  add_own_shares(rows, evidence);
+  const auto& points = evidence.workloads[0].points;
+  ASSERT_EQ(points.size(), 4u);
+  EXPECT_EQ(points[1].at.placement.text(), "1");
+  EXPECT_EQ(points[1].at.local_batch, 16);
+  EXPECT_NEAR(points[1].step_time_s, 1.8, 1e-12);
+  EXPECT_GT(points[1].relative_variance, 0);
+}
+
+TEST(ComputeLine, LeavesOutASlip) {
+  std::vector<FitPoint> points;
+  for (const int gpus : {1, 4}) {
+    for (const int batch : {8, 16, 32, 64}) {
+      points.push_back({{.placement = Placement({gpus}), .local_batch = batch},
+                        1 + 0.1 * batch + (gpus > 1 ? 2 : 0)});
+    }
+  }
+  for (size_t i = 0; i < 4; ++i) {
+    for (const double factor : {10.0, 0.1}) {
+      std::vector<FitPoint> spoilt = points;
+      spoilt[i].step_time_s *= factor;
+      const ComputeLine line = compute_line(spoilt);
+      EXPECT_NEAR(line.launch, 1, 1e-9) << i << " x " << factor;
+      EXPECT_NEAR(line.per_sample, 0.1, 1e-9) << i << " x " << factor;
+    }
+  }
+}
+
+TEST(ComputeLine, BelievesWhatTheOtherScalesSay) {
+  // A network that swaps at its largest batch does so on every rank.
+  std::vector<FitPoint> points;
+  for (const int gpus : {1, 4}) {
+    for (const int batch : {8, 16, 32, 64}) {
+      const double swapping = batch == 64 ? 20 : 0;
+      points.push_back({{.placement = Placement({gpus}), .local_batch = batch},
+                        1 + 0.1 * batch + swapping + (gpus > 1 ? 2 : 0)});
+    }
+  }
+  EXPECT_EQ(shape_around(compute_line(points), points).log_batch.size(), 4u);
 }
 
 TEST(ComputeLine, FindsTheLineOfOneRank) {

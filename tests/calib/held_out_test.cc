@@ -57,6 +57,30 @@ TEST(Split, LeavesOutTheLargestScale) {
   for (const Observation& o : split.fit) EXPECT_LT(o.at.world_size(), 8);
 }
 
+TEST(Split, IsEachClustersOwn) {
+  auto rows = synthetic_rows(synthetic_cluster(), synthetic_placements(), 0, 1);
+  for (Observation& o : rows) o.cluster = "small";
+  for (Observation& o : synthetic_rows(
+           synthetic_cluster(),
+           {Placement({1}), Placement({4}), Placement({4, 4}), Placement::even(16, 64)}, 0, 1)) {
+    o.cluster = "large";
+    rows.push_back(o);
+  }
+  for (const Observation& o : split_inside(rows).test) {
+    EXPECT_EQ(o.at.world_size(), o.cluster == "small" ? 8 : 64);
+  }
+}
+
+TEST(Split, KeepsTheOnlyScaleBetweenNodes) {
+  const Split split = split_inside(
+      synthetic_rows(synthetic_cluster(),
+                     {Placement({1}), Placement({2}), Placement({4}), Placement({4, 4})}, 0, 1));
+  ASSERT_FALSE(split.test.empty());
+  bool between = false;
+  for (const Observation& o : split.fit) between = between || o.at.placement.nodes() > 1;
+  EXPECT_TRUE(between);
+}
+
 TEST(Split, WithTwoScalesLeavesOutInnerBatchesOfTheLarger) {
   const Split split = split_inside(
       synthetic_rows(synthetic_cluster(), {Placement::even(1, 1), Placement::even(1, 2)}, 0, 1));

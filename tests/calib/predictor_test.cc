@@ -211,6 +211,19 @@ TEST(Predictor, ARefusalAsksForTheStrategyThatMeasureTakes) {
       << refused;
 }
 
+TEST(Predictor, ABaselineAnswersOnlyBeyondWhatWasMeasured) {
+  Calibration calibration = synthetic_calibration(synthetic_placements());
+  const Predictor model(calibration);
+  for (WorkloadCalibration& w : calibration.workloads) w.method = "ideal";
+  const Predictor baseline(calibration);
+  for (const Configuration& inside : {at(1, 1, 32), at(1, 4, 32), at(4, 8, 32)}) {
+    EXPECT_EQ(baseline.predict("large", inside).step_time.value(),
+              model.predict("large", inside).step_time.value());
+  }
+  const double alone = model.predict("large", at(1, 1, 32)).step_time.value();
+  EXPECT_NEAR(baseline.predict("large", at(4, 16, 32)).step_time.value() / alone, 1, 0.05);
+}
+
 TEST(Predictor, KeepsClustersApart) {
   auto rows = synthetic_rows(synthetic_cluster(), synthetic_placements(), 0.02, 7);
   auto other = rows;

@@ -52,6 +52,20 @@ int expect_sane(const std::vector<Observation>& observations) {
   return made;
 }
 
+/// Predictions for twice the measured GPUs at every measured batch, off by at most `tolerance` in
+/// log.
+void expect_near_truth(const std::vector<Observation>& observations, double tolerance) {
+  const Predictor predictor(calibrate_observations(observations, "synthetic"));
+  for (const SyntheticWorkload& w : synthetic_cluster()) {
+    for (const int batch : w.batches) {
+      const Configuration at{.placement = Placement::even(4, 16), .local_batch = batch};
+      const Prediction p = predictor.predict(w.name, at);
+      EXPECT_NEAR(std::log(p.step_time / step_time(w.model, at).total()), 0, tolerance)
+          << w.name << " x " << batch;
+    }
+  }
+}
+
 TEST(Robustness, OneWorkload) {
   EXPECT_GT(expect_sane(only([](const Observation& o) { return o.model == "large"; })), 0);
 }
@@ -85,6 +99,31 @@ TEST(Robustness, ContradictoryDuplicates) {
     doubled.push_back(o);
   }
   EXPECT_GT(expect_sane(doubled), 0);
+  const Predictor predictor(calibrate_observations(doubled, "synthetic"));
+  for (const Observation& o : doubled) {
+    const Prediction p = predictor.predict(o.model, o.at);
+    EXPECT_TRUE(p.low.value() < o.step_time_s && o.step_time_s < p.high.value()) << o.model;
+  }
+}
+
+TEST(Robustness, OneOfFiveRunsOfEverythingOff) {
+  std::vector<Observation> repeated;
+  for (const Observation& o : rows()) {
+    for (int run = 0; run < 5; ++run) {
+      repeated.push_back(o);
+      repeated.back().step_time_s *= run == 2 ? 10 : 1 + 0.005 * run;
+    }
+  }
+  expect_near_truth(repeated, 0.1);
+}
+
+TEST(Robustness, StandardDeviationBeyondTheStep) {
+  auto shaky = rows();
+  for (Observation& o : shaky) o.stddev_s = 2000 * o.step_time_s;
+  const Prediction p =
+      Predictor(calibrate_observations(shaky, "synthetic"))
+          .predict("large", {.placement = Placement::even(4, 16), .local_batch = 32});
+  EXPECT_TRUE(p.low.value() > 0 && std::isfinite(p.high.value()));
 }
 
 TEST(Robustness, UnevenPlacement) {
@@ -139,17 +178,46 @@ TEST(Robustness, ConstantTimesWhateverTheGpus) {
 }
 
 TEST(Robustness, OneInTwentyRowsOffTenfold) {
-  auto spoilt = rows();
-  for (size_t i = 7; i < spoilt.size(); i += 20) spoilt[i].step_time_s *= i % 2 == 0 ? 10 : 0.1;
-  expect_sane(spoilt);
-  const Predictor predictor(calibrate_observations(spoilt, "synthetic"));
-  const auto truth = synthetic_cluster();
-  for (const SyntheticWorkload& w : truth) {
-    const Configuration at{.placement = Placement::even(4, 16), .local_batch = 32};
-    const Prediction p = predictor.predict(w.name, at);
-    EXPECT_NEAR(std::log(p.step_time.value() / step_time(w.model, at).total().value()), 0, 0.25)
-        << w.name;
+  for (size_t first = 0; first < 20; ++first) {
+    auto spoilt = rows();
+    for (size_t i = first; i < spoilt.size(); i += 20)
+      spoilt[i].step_time_s *= i / 20 % 2 == 0 ? 10 : 0.1;
+    SCOPED_TRACE("from row " + std::to_string(first));
+    expect_sane(spoilt);
+    expect_near_truth(spoilt, 0.25);
   }
+}
+
+// One rank's rows are what every scale is predicted from.
+TEST(Robustness, AnyOneRankRowOffTenfold) {
+  for (size_t i = 0; i < rows().size(); ++i) {
+    if (rows()[i].at.world_size() != 1) continue;
+    for (const double factor : {10.0, 0.1, 3.0}) {
+      auto spoilt = rows();
+      spoilt[i].step_time_s *= factor;
+      SCOPED_TRACE(spoilt[i].model + " x " + std::to_string(spoilt[i].at.local_batch) + ", times " +
+                   std::to_string(factor));
+      expect_near_truth(spoilt, 0.15);
+    }
+  }
+}
+
+TEST(Robustness, ALonePointAmongManyStaysWithinReach) {
+  std::vector<Observation> many;
+  const auto add = [&](const Placement& placement, int batch) {
+    Observation o;
+    o.model = "m";
+    o.at = {.placement = placement, .local_batch = batch};
+    o.step_time_s = 0.02 + 0.001 * batch + 0.01 * (placement.world_size() - 1);
+    many.push_back(o);
+  };
+  for (const int gpus : {1, 2, 4, 8}) {
+    for (int batch = 1; batch <= 150; ++batch) add(Placement({gpus}), batch);
+  }
+  add(Placement({1, 1}), 7);
+  add(Placement({16}), 300);
+  const Predictor predictor(calibrate_observations(many, "synthetic"));
+  for (const Observation& o : many) EXPECT_EQ(predictor.predict("m", o.at).refused, "");
 }
 
 TEST(Robustness, ThousandsOfTinyWorkloads) {

@@ -163,6 +163,50 @@ TEST_F(PredictProgram, BrokenCalibrationsAreNamed) {
   }
 }
 
+TEST_F(PredictProgram, CalibrationsThatLostAPartAreNamed) {
+  const Json whole = Json::parse(read_file(folder_ / "calibration.json"));
+  const std::string network = "/networks/0/hypotheses/0", workload = "/workloads/0";
+  for (const std::string& part :
+       {network + "/network_covariance/0", network + "/network/estimate/0", network,
+        workload + "/hypotheses/0/prior_mean/0", workload + "/batches_measured",
+        workload + "/points", workload + "/shape_log_factor/0"}) {
+    Json damaged = whole;
+    Json& from = damaged.at(Json::json_pointer(part).parent_pointer());
+    Json& taken = damaged.at(Json::json_pointer(part));
+    if (taken.is_array()) {
+      taken = Json::array();
+    } else {
+      from.erase(from.begin());
+    }
+    const fs::path file = write("damaged.json", damaged.dump());
+    const Outcome o =
+        predict("--model densenet121 --batch 128 --calibration '" + file.string() + "'");
+    EXPECT_EQ(o.exit_code, 1) << part << o.out;
+    EXPECT_NE(o.err.find("calibrate again"), std::string::npos) << part << ": " << o.err;
+  }
+}
+
+TEST_F(PredictProgram, PointsOfSeveralClustersAndPrecisions) {
+  std::vector<Observation> rows;
+  for (const char* cluster : {"here", "there"}) {
+    for (Observation o : hand_made_observations({.precision = "bfloat16"})) {
+      o.cluster = cluster;
+      rows.push_back(o);
+    }
+  }
+  save_calibration(folder_ / "calibration.json", calibrate_observations(rows, "made by hand"));
+  const fs::path file = write("points.csv",
+                              "cluster,model,nodes,gpus,local_batch,precision\n"
+                              "here,net,1,4,16,bfloat16\n"
+                              "there,net,1,4,16,float32\n"
+                              "elsewhere,net,1,4,16,bfloat16\n");
+  const Outcome o = predict("--points '" + file.string() + "' --csv");
+  EXPECT_EQ(o.exit_code, 0) << o.err;
+  EXPECT_NE(o.out.find("\nhere,net,1,4,16,bfloat16,0."), std::string::npos) << o.out;
+  EXPECT_NE(o.out.find("\nthere,net,1,4,16,float32,,,,refused,"), std::string::npos) << o.out;
+  EXPECT_NE(o.out.find("\nelsewhere,net,1,4,16,bfloat16,,,,refused,"), std::string::npos) << o.out;
+}
+
 TEST_F(PredictProgram, PointsComeBackInOrder) {
   const fs::path file = write("points.csv",
                               "local_batch,model,gpus,nodes,step_time_s,colour\n"
