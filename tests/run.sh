@@ -12,8 +12,7 @@ Without arguments all checks, in this order; each by its name runs alone:
   unit        the default preset, and its tests
   format      clang-format on our own files
   tidy        clang-tidy on our own files (checks in .clang-tidy)
-  predict     the preset without LibTorch and MPI
-  asan        tests under the address and undefined-behaviour sanitizers
+  asan        tests under the address and undefined-behaviour sanitizers, without LibTorch and MPI
   install     cmake --install, and a program that uses find_package(forerun)
   cuda        the preset for GPUs: compiles and links, and runs what runs without a GPU
   quickstart  examples/quickstart.sh with a short budget, and what it left
@@ -77,20 +76,17 @@ tidy_is_clean() {
   fi
 }
 
-run_predict() {
-  check "predict preset" build predict
-  check "no LibTorch or MPI in the predict preset" needs_neither
+# Preset asan is preset predict with tests and sanitizers.
+run_asan() {
+  check "asan build" build asan
+  check "no LibTorch or MPI in what predicts" needs_neither
+  check_ctest asan
 }
 needs_neither() {
   local program
   for program in predict calibrate report; do
-    ! ldd "build-predict/bin/$program" | grep -E 'libtorch|libmpi' >&2 || return 1
+    ! ldd "build-asan/bin/$program" | grep -E 'libtorch|libmpi' >&2 || return 1
   done
-}
-
-run_asan() {
-  check "asan build" build asan
-  check_ctest asan
 }
 
 run_install() {
@@ -215,7 +211,7 @@ readme_command_works() {
   fi
 }
 
-all=(unit format tidy predict asan install cuda quickstart readme)
+all=(unit format tidy asan install cuda quickstart readme)
 case ${1:-} in -h | --help) usage; exit 0 ;; esac
 for name in "$@"; do
   [[ " ${all[*]} " == *" $name "* ]] || { printf 'run.sh: no check "%s"\n\n' "$name" >&2; usage >&2; exit 2; }
