@@ -133,7 +133,7 @@ run_cuda() {
   check "one rank trains without MPI" trains_without_mpi
 }
 cuda_builds() {
-  run cmake --preset cuda -B "$cuda" -DForerun_TORCH_ROOT="$1" -DFORERUN_MPI=OFF -DCMAKE_UNITY_BUILD=ON \
+  run cmake --preset cuda -B "$cuda" -DForerun_TORCH_ROOT="$1" -DFORERUN_MPI=OFF \
     -DCMAKE_CXX_FLAGS_RELEASE=-O0 >&2 &&
     run cmake --build "$cuda" --target measure measure_cuda_test measure_device_test measure_store_test >&2
 }
