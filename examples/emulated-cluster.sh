@@ -100,6 +100,8 @@ why_not() {
   local probe=forerun-probe-$$ reason=''
   if ! ip netns add "$probe" 2>/dev/null; then
     reason="this kernel or container allows no network namespaces"
+  elif ! ip -n "$probe" link show >/dev/null 2>&1; then
+    reason="ip cannot enter network namespaces here (in a chroot, / must be a mount: mount --bind DIR DIR before)"
   elif ! ip -n "$probe" link add eth0 type veth peer name eth1 2>/dev/null; then
     reason="there are no veth links here"
   elif ! ip -n "$probe" link add switch type bridge 2>/dev/null; then

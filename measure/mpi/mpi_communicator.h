@@ -31,8 +31,9 @@ std::string mpi_library_version();
 ///
 /// Steps of mnist-cnn with 2 x 16 samples in ms (tests/bench/progress_bench): this thread,
 /// MPI_Iallreduce with an MPI_Test at every gradient, MPI_Iallreduce alone. Shared memory 12.5,
-/// 13.0, 13.2; emulated links of 2 Gbit/s 35.4, 57.8, 57.9; of 400 Mbit/s 110, 206, 206, and with
-/// Open MPI's default algorithms 196, 207, 206.
+/// 13.0, 13.2; emulated links of 400 Mbit/s 129, 230, 230. What costs the others there is Open
+/// MPI's choice for MPI_Iallreduce in place: with coll_libnbc_iallreduce_algorithm 1 it is 128,
+/// 127, 127. So the thread is no faster than the best of them, and needs no such setting.
 class MpiRuntime {
  public:
   /// Throws Error if MPI cannot start.
