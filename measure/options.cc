@@ -88,7 +88,9 @@ void add_common(CLI::App& app, MeasureOptions& options, Texts& texts,
       ->check(positive());
   app.add_option("--memory-per-rank", texts.memory,
                  "what one rank may use, such as 4GiB (default: an equal share)");
-  app.add_option("--timeout", texts.timeout, "the job ends after this long without progress")
+  app.add_option("--timeout", texts.timeout,
+                 "the job ends after this long without progress, beyond what is expected of the "
+                 "steps under way")
       ->capture_default_str();
   app.add_option("--store", options.store, "folder (default $FORERUN_HOME, else ./forerun)");
   app.add_option("--compute", texts.compute,
