@@ -95,10 +95,12 @@ Configuration canonical(Configuration at) {
 }
 
 Rows distinct_runs(const Rows& rows) {
-  std::map<std::tuple<Configuration, double, double>, const Observation*> once;
-  for (const Observation* row : rows) {
-    once.emplace(std::tuple(row->at, row->step_time_s, row->stddev_s.value_or(-1)), row);
-  }
+  const auto all_but_steps = [](const Observation& o) {
+    return std::tuple(o.at, o.step_time_s, o.stddev_s, o.exposed_comm_s, o.backward_s,
+                      o.optimizer_s, o.grad_bytes);
+  };
+  std::map<decltype(all_but_steps(*rows.front())), const Observation*> once;
+  for (const Observation* row : rows) once.emplace(all_but_steps(*row), row);
   Rows runs;
   for (const auto& [key, row] : once) runs.push_back(row);
   return runs;

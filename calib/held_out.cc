@@ -17,6 +17,38 @@ Split split_where(const std::vector<Observation>& rows, std::string description,
   return split;
 }
 
+bool between_nodes(const Observation& row) { return row.at.placement.nodes() > 1; }
+
+/// The largest world size, if two smaller ones remain that tell of the same levels of the network;
+/// otherwise 0.
+int scale_to_leave_out(const Rows& cluster) {
+  std::set<int> scales;
+  for (const Observation* row : cluster) scales.insert(row->at.world_size());
+  if (scales.size() < 3) return 0;
+  const int largest = *scales.rbegin();
+  bool needed = false, left = false;
+  for (const Observation* row : cluster) {
+    (row->at.world_size() == largest ? needed : left) |= between_nodes(*row);
+  }
+  return needed && !left ? 0 : largest;
+}
+
+/// By workload, the local batches of the largest scale in order: every third one, never the
+/// outermost.
+std::map<std::string, std::set<Configuration>> batches_to_leave_out(const Rows& cluster) {
+  int largest = 0;
+  for (const Observation* row : cluster) largest = std::max(largest, row->at.world_size());
+  std::map<std::string, std::set<Configuration>> of_model, left_out;
+  for (const Observation* row : cluster) {
+    if (row->at.world_size() == largest) of_model[row->model].insert(canonical(row->at));
+  }
+  for (const auto& [model, configurations] : of_model) {
+    const std::vector<Configuration> list(configurations.begin(), configurations.end());
+    for (size_t i = 1; i + 1 < list.size(); i += 3) left_out[model].insert(list[i]);
+  }
+  return left_out;
+}
+
 double throughput(const Comparison& c, double time_s) {
   return static_cast<double>(c.at.global_batch()) / time_s;
 }
@@ -82,44 +114,6 @@ double regret(const std::vector<Comparison>& comparisons) {
   }
   return budgets == 0 ? 0 : lost / budgets;
 }
-
-namespace {
-
-using Rows = std::vector<const Observation*>;
-
-bool between_nodes(const Observation& row) { return row.at.placement.nodes() > 1; }
-
-/// The largest world size, if two smaller ones remain that tell of the same levels of the network;
-/// otherwise 0.
-int scale_to_leave_out(const Rows& cluster) {
-  std::set<int> scales;
-  for (const Observation* row : cluster) scales.insert(row->at.world_size());
-  if (scales.size() < 3) return 0;
-  const int largest = *scales.rbegin();
-  bool needed = false, left = false;
-  for (const Observation* row : cluster) {
-    (row->at.world_size() == largest ? needed : left) |= between_nodes(*row);
-  }
-  return needed && !left ? 0 : largest;
-}
-
-/// By workload, the local batches of the largest scale in order: every third one, never the
-/// outermost.
-std::map<std::string, std::set<Configuration>> batches_to_leave_out(const Rows& cluster) {
-  int largest = 0;
-  for (const Observation* row : cluster) largest = std::max(largest, row->at.world_size());
-  std::map<std::string, std::set<Configuration>> of_model, left_out;
-  for (const Observation* row : cluster) {
-    if (row->at.world_size() == largest) of_model[row->model].insert(canonical(row->at));
-  }
-  for (const auto& [model, configurations] : of_model) {
-    const std::vector<Configuration> list(configurations.begin(), configurations.end());
-    for (size_t i = 1; i + 1 < list.size(); i += 3) left_out[model].insert(list[i]);
-  }
-  return left_out;
-}
-
-}  // namespace
 
 Split split_inside(const std::vector<Observation>& rows) {
   std::map<std::string, Rows> clusters;

@@ -35,7 +35,8 @@ double mixture_quantile(const std::vector<LogNormal>& parts, const std::vector<d
     low = std::min(low, own);
     high = std::max(high, own);
   }
-  for (int i = 0; i < 60 && high - low > 1e-6; ++i) {
+  constexpr int kMostHalvings = 60;  // a double has no more
+  for (int i = 0; i < kMostHalvings && high - low > 1e-6; ++i) {
     const double middle = 0.5 * (low + high);
     (mixture_cdf(parts, weights, middle) < p ? low : high) = middle;
   }

@@ -1,8 +1,8 @@
 // Who drives MPI while backward computes: real training steps, three ways in turns.
 //   cmake --build build --target progress_bench
 //   mpirun -np 2 build/bin/progress_bench [MODEL INPUT LOCAL_BATCH]
-//   OMPI_MCA_coll_libnbc_iallreduce_algorithm=1 examples/emulated-cluster.sh run --hosts 2 --
-//   $PWD/build/bin/progress_bench
+// or, between two emulated hosts, behind `examples/emulated-cluster.sh run --hosts 2 --`; with
+// $OMPI_MCA_coll_libnbc_iallreduce_algorithm = 1 MPI_Iallreduce is a ring.
 //     thread       a thread of ours, blocking calls, a barrier that sleeps before each
 //     tests        MPI_Iallreduce, and MPI_Test of what is under way whenever a gradient is ready
 //     nonblocking  MPI_Iallreduce, and nothing until backward has ended

@@ -4,8 +4,12 @@
 #include <gtest/gtest.h>
 #include <sys/mount.h>
 
+#include <algorithm>
+#include <csignal>
 #include <cstdlib>
+#include <memory>
 
+#include "measure/clock.h"
 #include "model/io/profile.h"
 #include "tests/measure/program.h"
 
@@ -120,6 +124,131 @@ TEST(Faults, AFullDiskKeepsTheProfileThatWasThere) {
   for (const auto& entry : std::filesystem::directory_iterator(disk.path())) {
     EXPECT_EQ(entry.path().filename(), "profile.json");
   }
+}
+
+/// What RunningJob does when a fault hits it.
+bool names_the_phase(const std::string& said) {
+  return holds(said, "while sweeping allreduce of ") ||
+         holds(said, "while training mnist-cnn, 2 ranks x ");
+}
+
+/// A measurement that would go on for long, with its ranks at work and one of its two
+/// configurations on disk: steps of the other one take longer.
+class RunningJob {
+ public:
+  explicit RunningJob(const std::vector<std::string>& extra = {}) {
+    program_ = std::make_unique<Program>(command("60s", extra));
+    started_ = Program::eventually([&] {
+      if (!std::filesystem::exists(profile_path())) return false;
+      ranks_ = program_->ranks();
+      kept_ = most_kept_steps();
+      return ranks_.size() == 2 && kept_ > 0;
+    });
+  }
+
+  bool started() const { return started_; }
+  Program& program() { return *program_; }
+  pid_t rank(int r) const { return ranks_.at(r); }
+  /// Nothing of the job is left, and the profile is whole, with all steps that it had.
+  void expect_clean_end() const {
+    for (const pid_t pid : ranks_) {
+      EXPECT_TRUE(Program::eventually([&] { return !alive(pid); })) << "process " << pid;
+    }
+    EXPECT_GE(most_kept_steps(), kept_);
+    for (const auto& entry : std::filesystem::directory_iterator(folder_.path())) {
+      EXPECT_EQ(entry.path().filename(), "profile.json");
+    }
+  }
+  void expect_continuation() const {
+    const Finished next = run_measure(command("10s", {}));
+    EXPECT_EQ(next.exit_code, 0) << next.err;
+    EXPECT_TRUE(holds(next.err, "measure: continuing ")) << next.err;
+    EXPECT_GE(most_kept_steps(), kept_);
+  }
+
+ private:
+  std::filesystem::path profile_path() const { return folder_.path() / "profile.json"; }
+
+  std::vector<std::string> command(const std::string& budget,
+                                   const std::vector<std::string>& extra) const {
+    std::vector<std::string> words = {"--model",       "mnist-cnn", "--local-batch",   "16,256",
+                                      "--world-sizes", "2",         "--oversubscribe", "--budget",
+                                      budget,          "--store",   folder_.path()};
+    words.insert(words.end(), extra.begin(), extra.end());
+    return words;
+  }
+
+  /// Of a configuration in the profile.
+  size_t most_kept_steps() const {
+    const Profile profile = load_profile(profile_path());
+    const WorkloadProfile* cnn = profile.find("mnist-cnn");
+    size_t most = 0;
+    if (cnn == nullptr) return most;
+    for (const MeasuredConfiguration& c : cnn->configurations) {
+      most = std::max(most, kept_steps(c));
+    }
+    return most;
+  }
+
+  TemporaryFolder folder_;
+  std::unique_ptr<Program> program_;
+  std::vector<pid_t> ranks_;
+  size_t kept_ = 0;
+  bool started_ = false;
+};
+
+TEST(Faults, KilledRankIsNamed) {
+  RunningJob job;
+  ASSERT_TRUE(job.started()) << job.program().err_so_far();
+  ::kill(job.rank(1), SIGKILL);
+  const Finished done = job.program().wait();
+  EXPECT_EQ(done.exit_code, 1);
+  const std::string said = sentence(done.err, "was ended by");
+  EXPECT_TRUE(holds(said, "rank 1 on host ")) << said;
+  EXPECT_TRUE(holds(said, "signal 9")) << said;
+  EXPECT_TRUE(names_the_phase(said)) << said;
+  job.expect_clean_end();
+  job.expect_continuation();
+}
+
+TEST(Faults, StoppedRankEndsTheJobAfterTheTimeout) {
+  RunningJob job({"--timeout", "3s"});
+  ASSERT_TRUE(job.started()) << job.program().err_so_far();
+  const double start = clock_now();
+  ::kill(job.rank(1), SIGSTOP);
+  const Finished done = job.program().wait();
+  EXPECT_LT(clock_now() - start, 3 + 60);  // the block under way has more time, see Job::enter()
+  EXPECT_EQ(done.exit_code, 1);
+  const std::string said = sentence(done.err, "no progress for 3.00 s");
+  EXPECT_TRUE(holds(said, "measure: rank 1 on host ")) << said;
+  EXPECT_TRUE(holds(said, ": its process is stopped (while ")) << said;
+  EXPECT_TRUE(names_the_phase(said)) << said;
+  EXPECT_EQ(count(done.err, "measure: rank "), 1) << done.err;
+  job.expect_clean_end();
+  job.expect_continuation();
+}
+
+TEST(Faults, InterruptKeepsWhatWasMeasured) {
+  RunningJob job;
+  ASSERT_TRUE(job.started()) << job.program().err_so_far();
+  job.program().signal(SIGINT);
+  const Finished done = job.program().wait();
+  EXPECT_EQ(done.exit_code, 1);
+  const std::string said = sentence(done.err, "what was measured is kept");
+  EXPECT_TRUE(said.starts_with("measure: stopping while ")) << said;
+  EXPECT_TRUE(names_the_phase(said)) << said;
+  EXPECT_TRUE(holds(done.out, "Stopped early")) << done.out << done.err;
+  EXPECT_FALSE(holds(done.err, "Forwarding signal")) << done.err;
+  job.expect_clean_end();
+  job.expect_continuation();
+}
+
+TEST(Faults, KilledParentTakesTheRanksAlong) {
+  RunningJob job;
+  ASSERT_TRUE(job.started()) << job.program().err_so_far();
+  job.program().signal(SIGKILL);
+  job.program().wait();
+  job.expect_clean_end();
 }
 
 }  // namespace

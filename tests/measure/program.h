@@ -9,11 +9,13 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "model/error.h"
+#include "model/io/measured.h"
 #include "tests/support.h"
 
 namespace forerun {
@@ -131,6 +133,22 @@ inline int count(const std::string& text, const std::string& part) {
   int found = 0;
   for (size_t at = text.find(part); at != text.npos; at = text.find(part, at + 1)) ++found;
   return found;
+}
+
+/// The first line that holds `key`.
+inline std::string sentence(const std::string& text, const std::string& key) {
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    if (holds(line, key)) return line;
+  }
+  return "(no line holds \"" + key + "\" in: " + text + ")";
+}
+
+/// Of a configuration in a profile, disturbed ones too.
+inline size_t kept_steps(const MeasuredConfiguration& measured) {
+  size_t steps = measured.step_times().size();
+  if (!measured.disturbed.empty()) steps += measured.disturbed.front().step_time_s.size();
+  return steps;
 }
 
 inline bool alive(pid_t pid) { return ::kill(pid, 0) == 0; }
