@@ -92,19 +92,50 @@ std::optional<double> spread(const MeasuredConfiguration& m) {
   return std::max(kLeastSpread, relative / slowest_of(m.at.world_size()));
 }
 
-/// What `m` tells of the network: every rank is a process of its own (copies inside one are no
-/// network), the timeline has no steps that other programs slowed, and the fit knows of it.
-bool tells_the_network(const MeasuredConfiguration& m, const WorkloadEvidence& workload) {
-  return m.at.world_size() > 1 && static_cast<int>(m.ranks.size()) == m.at.world_size() &&
-         m.disturbed.empty() && workload.grad_bytes > 0 &&
+/// One process drives all devices: what it copies between them is no network.
+bool drives_all(const MeasuredConfiguration& m) {
+  return m.at.world_size() > 1 && static_cast<int>(m.ranks.size()) < m.at.world_size();
+}
+
+/// Whether nothing but such copies was measured: they are the network then.
+bool only_copies(const std::map<std::string, Measured>& measured) {
+  return std::ranges::all_of(measured, [](const auto& of) {
+    return std::ranges::all_of(of.second, [](const MeasuredConfiguration* m) {
+      return m->at.world_size() == 1 || drives_all(*m);
+    });
+  });
+}
+
+/// What copies took, like sweeps of their collectives.
+std::vector<SweepPoint> sweeps_of_copies(const Measured& all) {
+  std::vector<SweepPoint> out;
+  for (const MeasuredConfiguration* m : all) {
+    if (!drives_all(*m)) continue;
+    for (const CollectiveTimeline& one : m->ranks.front().timeline) {
+      SweepPoint point{
+          .collective = one.collective, .placement = m->at.placement, .size_bytes = one.size_bytes};
+      for (size_t s = 0; s < one.end_s.size(); ++s) {
+        point.samples_s.push_back(one.end_s[s] - one.start_s[s]);
+      }
+      out.push_back(std::move(point));
+    }
+  }
+  return out;
+}
+
+/// Whether the timeline has no steps that other programs slowed, and the fit knows of `m`.
+bool is_timed(const MeasuredConfiguration& m, const WorkloadEvidence& workload) {
+  return m.at.world_size() > 1 && m.disturbed.empty() && workload.grad_bytes > 0 &&
          std::ranges::find(workload.points, canonical(m.at), &FitPoint::at) !=
              workload.points.end();
 }
 
-std::vector<WirePoint> on_the_wire(const Measured& all, const WorkloadEvidence& workload) {
+/// What `all` tells of the network; without copies inside a process, unless they are it.
+std::vector<WirePoint> on_the_wire(const Measured& all, const WorkloadEvidence& workload,
+                                   bool copies_count) {
   std::vector<WirePoint> out;
   for (const MeasuredConfiguration* m : all) {
-    if (!tells_the_network(*m, workload)) continue;
+    if (!is_timed(*m, workload) || (drives_all(*m) && !copies_count)) continue;
     const std::vector<double> times = m->collective_times();
     if (times.empty()) continue;
     const double typical = median(times);
@@ -136,13 +167,15 @@ void add_inside_training(const Profile& profile, Evidence& evidence) {
     if (const MeasuredConfiguration* alone = least_disturbed(found->second)) {
       workload.traits.bucket_shares = shares_of(*alone);
     }
-    workload.wire = on_the_wire(found->second, workload);
+    workload.wire = on_the_wire(found->second, workload, only_copies(measured));
     const std::optional<double> inside = median_of(found->second, collective_slowdown);
     evidence.seen_inside = evidence.seen_inside || inside;
     workload.traits.collective_slowdown = inside.value_or(1);
     workload.traits.compute_slowdown = median_of(found->second, compute_slowdown).value_or(1);
+    std::vector<SweepPoint> sweeps = profile.network;
+    std::ranges::move(sweeps_of_copies(found->second), std::back_inserter(sweeps));
     workload.traits.collective_factors =
-        collective_factors(workload.points.front().at.strategy, profile.network);
+        collective_factors(workload.points.front().at.strategy, sweeps);
   }
   if (!profile.network.empty()) keep_widest_level(evidence.workloads);
   evidence.spread = median_of(all, spread);

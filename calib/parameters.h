@@ -20,6 +20,7 @@ enum NetworkParameter {
   kCongestion,
   kTwoNodes,
   kSpread,      ///< ln of the relative spread between ranks
+  kCrowding,    ///< compute among k ranks of a node: k^crowding
   kContention,  ///< ln of how much slower a collective is inside training than in a sweep
   kNetworkParameters
 };
@@ -49,6 +50,7 @@ inline constexpr std::array<ParameterName, kNetworkParameters> kNetworkNames = {
     {"network.congestion", false},
     {"network.two_nodes", false},
     {"network.spread", true},
+    {"network.crowding", false},
     {"network.contention", true},
 }};
 inline constexpr std::array<ParameterName, kWorkloadParameters> kWorkloadNames = {{
@@ -102,6 +104,7 @@ StepModel<T> make_step_model(const T* network, const T* workload, const Workload
   model.compute = {.launch = Seconds<T>(exp(workload[kLaunch])),
                    .per_sample = SecondsPerSample<T>(exp(workload[kPerSample])),
                    .shape = traits.shape};
+  model.crowding = network[kCrowding];
   model.contention = exp(network[kContention]);
   model.grad_bytes = Bytes<T>(exp(workload[kWireBytes]));
   model.buckets = T(traits.buckets);

@@ -13,6 +13,7 @@ namespace {
 constexpr double kFixed = 1e-4;  // sd of a parameter that is not in play
 constexpr double kTypicalBytes = 100e6;
 constexpr double kTimedSd = 1;       // of contention, where collectives were timed inside training
+constexpr double kCrowdingSd = 0.1;  // 7 % a doubling
 constexpr double kMeasuredSd = 0.2;  // of what was measured inside training, for any other scale
 
 double median_step_time(const WorkloadEvidence& workload) {
@@ -53,9 +54,12 @@ Priors make_priors(const Evidence& evidence, TwoNodeHypothesis hypothesis,
   set(priors.network, kTwoNodes, 0, hypothesis == TwoNodeHypothesis::kMayDiffer ? 0.35 : kFixed);
   set(priors.network, kSpread, std::log(evidence.spread.value_or(0.01)),
       evidence.spread ? kMeasuredSd : 0.5);
-  // Only a sweep shows the network alone; without one, contention is part of beta.
   const bool timed_inside = std::ranges::any_of(
       evidence.workloads, [](const WorkloadEvidence& w) { return !w.wire.empty(); });
+  // A step grows with the ranks of its node by communication, too: only where that was timed by
+  // itself can they be told apart.
+  set(priors.network, kCrowding, 0, timed_inside ? kCrowdingSd : kFixed);
+  // Only a sweep shows the network alone; without one, contention is part of beta.
   if (evidence.sweeps.empty()) {
     set(priors.network, kContention, 0, kFixed);
   } else if (timed_inside) {

@@ -3,6 +3,7 @@
 //   T_step = max( T_load,  s C(b) w(n)  with the last backward overlapped by the all-reduce )
 //
 //   C(b)   compute of a micro-step of b samples on one device              compute.h
+//          times k^c where k ranks share a node: memory and clock are one
 //   w(n)   = 1 + spread sqrt(2 ln n): every step waits for the slowest rank
 //   t      what the strategy sends: ddp an all-reduce of the gradients     strategy.h,
 //          over n ranks on m nodes                                  exchange.h, collective.h
@@ -43,6 +44,7 @@ struct StepModel {
   Network<T> network;
   T contention = T(1);  ///< a collective inside training against the same one alone
   T spread = T(0);      ///< relative spread of compute between ranks
+  T crowding = T(0);    ///< compute among k ranks of a node against alone: k^crowding
   CollectiveFactors collective_factors;  ///< where sweeps saw more than all-reduces
 
   // The workload's.
@@ -117,13 +119,20 @@ Seconds<T> exposed_communication(const StepModel<T>& model, const Configuration&
   return overlapped_time(backward, exchange.hidden, model.overlap) - backward + exchange.open;
 }
 
+/// Compute of one micro-step of a rank among the others of its node.
+template <class T>
+Seconds<T> compute_time(const StepModel<T>& model, const Configuration& at) {
+  using std::exp;
+  const double log_ranks = std::log(at.placement.max_ranks_per_node());
+  return model.compute.time(Samples<>(at.local_batch)) * exp(model.crowding * log_ranks);
+}
+
 /// The last micro-step's backward pass: only it runs beside the collectives. A late rank delays
 /// both.
 template <class T>
 Seconds<T> last_backward(const StepModel<T>& model, const Configuration& at) {
   const T wait = model.spread * slowest_of(at.world_size());
-  return model.compute.time(Samples<>(at.local_batch)) *
-         (T(1.0 - model.serial_share) * (T(1) + wait));
+  return compute_time(model, at) * (T(1.0 - model.serial_share) * (T(1) + wait));
 }
 
 /// How long a step's collectives run, one after the other, hidden or not: what
@@ -145,7 +154,7 @@ Seconds<T> time_on_the_wire(const StepModel<T>& model, const Configuration& at) 
 template <class T>
 StepTime<T> step_time(const StepModel<T>& model, const Configuration& at) {
   const T micro_steps(at.accumulation);
-  const Seconds<T> compute = model.compute.time(Samples<>(at.local_batch));
+  const Seconds<T> compute = compute_time(model, at);
   const T wait = model.spread * slowest_of(at.world_size());
 
   StepTime<T> step;

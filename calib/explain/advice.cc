@@ -23,6 +23,7 @@ constexpr Remedy kRemedies[] = {
     {"network.congestion", "three or more numbers of nodes, with as many GPUs on each node"},
     {"network.two_nodes", "the same workload on 2 and on 3 or more nodes"},
     {"network.spread", "a large batch, where communication hides, at many world sizes"},
+    {"network.crowding", "a large batch on one and on all GPUs of a node"},
     {"network.contention", "a sweep and a training step on the same placement"},
     {".launch_s", "the smallest batches on one GPU"},
     {".per_sample_s", "larger batches on one GPU"},
@@ -52,6 +53,8 @@ std::string fixed_because(const Calibration& calibration, std::string_view name)
   if (name.ends_with("beta_inter_s_per_byte") && network != nullptr && !network->bytes_known)
     return "a convention while no workload says its grad_bytes: add that column, or measure a "
            "sweep";
+  if (name.ends_with("crowding"))
+    return "part of the network's until its collectives are timed inside training";
   if (name.ends_with("contention")) return "part of beta until a sweep shows the network alone";
   return "held fixed: nothing in these data bears on it";
 }

@@ -204,15 +204,74 @@ TEST(InsideTraining, WhatTellsNothingOfTheNetworkIsNoRow) {
     return evidence_of(profile_of({timed_on(1), two})).workloads.at(0).wire.size();
   };
   EXPECT_EQ(rows(timed_on(2)), 1u);
-  MeasuredConfiguration one_process = timed_on(2);  // its copies stay inside
-  one_process.ranks.resize(1);
-  EXPECT_EQ(rows(one_process), 0u);
   MeasuredConfiguration disturbed = timed_on(2);  // the timeline does not say which steps
   disturbed.disturbed = disturbed.ranks;
   EXPECT_EQ(rows(disturbed), 0u);
   MeasuredConfiguration test = timed_on(2);
   test.role = "test";
   EXPECT_EQ(rows(test), 0u);
+}
+
+/// One process drives both devices: rank 0's copies over 100 MB/s, on one node.
+MeasuredConfiguration copied_on_two() {
+  MeasuredConfiguration m = timed_on(2);
+  m.at.placement = Placement({2});
+  m.at.strategy = "dataparallel";
+  m.ranks.resize(1);
+  m.ranks[0].timeline = {{"broadcast", -1, 4e6, {-0.45}, {-0.45}, {-0.41}},
+                         {"reduce", 0, 4e6, {0.6}, {0.6}, {0.62}}};
+  return m;
+}
+
+TEST(InsideTraining, CopiesInsideAProcessAreTheNetworkOfThoseWhoHaveNoOther) {
+  MeasuredConfiguration alone = timed_on(1);
+  alone.at.strategy = "dataparallel";
+  Profile profile = profile_of({alone, copied_on_two()});
+  EXPECT_EQ(evidence_of(profile).workloads.at(0).wire.size(), 1u);
+  profile.workloads[0].configurations.push_back(timed_on(1));
+  profile.workloads[0].configurations.push_back(timed_on(2));
+  for (const WorkloadEvidence& w : evidence_of(profile).workloads) {
+    EXPECT_EQ(w.wire.size(), w.traits.name == "m" ? 1u : 0u) << w.traits.name;
+  }
+}
+
+/// busbw: all-reduces 2 (n-1)/n x size / time, broadcasts and reduces size / time.
+TEST(InsideTraining, CopiesInsideAProcessCompareWithSweepsOfTheNode) {
+  MeasuredConfiguration alone = timed_on(1);
+  alone.at.strategy = "dataparallel";
+  Profile profile = profile_of({alone, copied_on_two()});
+  profile.network = {swept("allreduce", Placement({2}), 4e6, 0.01)};
+  const Evidence evidence = evidence_of(profile);
+  const CollectiveFactors& factors = evidence.workloads.at(0).traits.collective_factors;
+  EXPECT_NEAR(factors.intra[Collective::kBroadcast], 4, 1e-9);
+  EXPECT_NEAR(factors.intra[Collective::kReduce], 2, 1e-9);
+}
+
+/// Two cores of a host slow each other by a tenth; copies take 60 ms of any step.
+TEST(InsideTraining, CoresThatSlowEachOtherAreNoCommunication) {
+  std::vector<MeasuredConfiguration> configurations;
+  for (const int batch : {8, 16, 32}) {
+    for (MeasuredConfiguration m : {timed_on(1), copied_on_two()}) {
+      const bool two = m.at.world_size() == 2;
+      m.at.strategy = "dataparallel";
+      m.at.local_batch = batch;
+      const double compute = batch / 8.0 * (two ? 1.1 : 1);
+      const double exposed = two ? 0.06 : 0;
+      for (RankSteps& rank : m.ranks) {
+        rank.forward_s = {0.4 * compute, 0.4 * compute};
+        rank.backward_s = {0.6 * compute, 0.6 * compute};
+        rank.exposed_comm_s = {exposed, exposed};
+        rank.step_time_s = {compute + exposed, compute + exposed};
+      }
+      configurations.push_back(std::move(m));
+    }
+  }
+  const Predictor predictor(calibrate_profile(profile_of(configurations), "test"));
+  const Prediction p = predictor.predict(
+      "m", {.placement = Placement({2}), .local_batch = 24, .strategy = "dataparallel"});
+  ASSERT_EQ(p.refused, "");
+  EXPECT_NEAR(p.step_time.value(), 3.36, 0.03 * 3.36);
+  EXPECT_NEAR(p.parts.exposed_communication.value(), 0.06, 0.006);
 }
 
 TEST(InsideTraining, WhatTheFitDoesNotKnowIsNotLookedAt) {

@@ -106,6 +106,18 @@ TEST(StepTime, WaitsForTheSlowest) {  // sqrt(2 ln 8) = 2.0393
   EXPECT_NEAR(step_time(model, on(Placement({8}), 32)).waiting.value(), 0.042 * 0.020393, 1e-7);
 }
 
+TEST(StepTime, RanksOfANodeSlowEachOther) {  // 4^0.25 = sqrt 2, whatever the other nodes do
+  StepModel<> model = by_hand();
+  model.crowding = 0.25;
+  const auto compute = [&](const Placement& p) {
+    return step_time(model, on(p, 32)).compute.value();
+  };
+  EXPECT_NEAR(compute(Placement()), 0.042, 1e-12);
+  EXPECT_NEAR(compute(Placement({1, 1})), 0.042, 1e-12);
+  EXPECT_NEAR(compute(Placement({4})), 0.042 * std::sqrt(2), 1e-12);
+  EXPECT_NEAR(compute(Placement({4, 2})), 0.042 * std::sqrt(2), 1e-12);
+}
+
 TEST(StepTime, AccumulationRepeatsComputeAndCommunicatesOnce) {
   const StepTime<> once = step_time(by_hand(), on(Placement({2}), 32));
   const StepTime<> thrice = step_time(by_hand(), on(Placement({2}), 32, 3));
@@ -139,6 +151,7 @@ StepModel<> any_model() {
   model.network.inter = {Seconds<>(log_uniform(-6, -3)), SecondsPerByte<>(log_uniform(-11, -8))};
   model.contention = 1 + log_uniform(-2, 0);
   model.spread = log_uniform(-4, -1);
+  model.crowding = log_uniform(-3, -1);
   model.compute = {Seconds<>(log_uniform(-4, -1)), SecondsPerSample<>(log_uniform(-5, -1)), {}};
   model.grad_bytes = Bytes<>(log_uniform(4, 9));
   model.buckets = between(1, 30);
