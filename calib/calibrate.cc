@@ -113,9 +113,14 @@ void normalize_weights(std::vector<Hypothesis>& hypotheses) {
   }
 }
 
+/// What names begin with where there are several clusters: `cluster:`, or nothing.
+std::string prefix(const std::string& cluster, bool several, char separator) {
+  return several && !cluster.empty() ? cluster + separator : "";
+}
+
 /// Adds one cluster's network and workloads.
-void add_cluster(Calibration& calibration, const std::string& cluster, Evidence evidence,
-                 const Ingredients& ingredients) {
+void add_cluster(Calibration& calibration, const std::string& cluster, bool several,
+                 Evidence evidence, const Ingredients& ingredients) {
   struct Candidate {
     const char* name;
     TwoNodeHypothesis hypothesis;
@@ -158,17 +163,16 @@ void add_cluster(Calibration& calibration, const std::string& cluster, Evidence 
     network.hypotheses.front().weight = 1;
   }
 
-  const std::string prefix = cluster.empty() ? "" : cluster + ".";
   const ClusterFit& first = fits.front();
-  add_parameters(calibration.parameters, prefix, kNetworkNames, first.priors.network,
-                 first.parameters.network, first.network.covariance);
+  add_parameters(calibration.parameters, prefix(cluster, several, '.'), kNetworkNames,
+                 first.priors.network, first.parameters.network, first.network.covariance);
   for (size_t i = 0; i < evidence.workloads.size(); ++i) {
     WorkloadCalibration& w = workloads[i];
     w.points = fitted_points(evidence.workloads[i].points, first.row_noise[i]);
     w.network = static_cast<int>(calibration.networks.size());
     for (const ClusterFit& fit : fits)
       w.hypotheses.push_back(block_of(fit.priors.workloads[i], fit.parameters.workloads[i]));
-    if (!cluster.empty()) w.name = cluster + ":" + w.name;
+    w.name = prefix(cluster, several, ':') + w.name;
     add_parameters(calibration.parameters, w.name + ".", kWorkloadNames, first.priors.workloads[i],
                    first.parameters.workloads[i], first.workloads[i].covariance);
     calibration.workloads.push_back(std::move(w));
@@ -176,11 +180,9 @@ void add_cluster(Calibration& calibration, const std::string& cluster, Evidence 
   calibration.networks.push_back(std::move(network));
 }
 
-/// Rows by cluster. One cluster alone needs no name.
 std::map<std::string, std::vector<Observation>> by_cluster(const std::vector<Observation>& rows) {
   std::map<std::string, std::vector<Observation>> clusters;
   for (const Observation& row : rows) clusters[row.cluster].push_back(row);
-  if (clusters.size() == 1) return {{"", rows}};
   return clusters;
 }
 
@@ -189,18 +191,20 @@ Calibration fit_rows(const std::vector<Observation>& rows, const Profile* profil
                      const Ingredients& ingredients) {
   if (rows.empty()) throw Error("no row to fit (every row has role test?)");
   Calibration calibration;
-  for (const auto& [cluster, of_cluster] : by_cluster(rows)) {
+  const auto clusters = by_cluster(rows);
+  const bool several = clusters.size() > 1;
+  for (const auto& [cluster, of_cluster] : clusters) {
     Evidence evidence = gather_evidence(of_cluster);
     add_own_shares(of_cluster, evidence);
     if (profile != nullptr) {
       add_inside_training(*profile, evidence);
       add_sweeps(*profile, evidence);
     }
-    add_cluster(calibration, cluster, std::move(evidence), ingredients);
+    add_cluster(calibration, cluster, several, std::move(evidence), ingredients);
     std::map<std::string, std::vector<const Observation*>> of_workload;
     for (const Observation& row : of_cluster) {
       const std::string name = workload_name(row.model, row.at);
-      of_workload[cluster.empty() ? name : cluster + ":" + name].push_back(&row);
+      of_workload[prefix(cluster, several, ':') + name].push_back(&row);
     }
     for (WorkloadCalibration& w : calibration.workloads) {
       const auto same = of_workload.find(w.name);
@@ -211,9 +215,8 @@ Calibration fit_rows(const std::vector<Observation>& rows, const Profile* profil
 }
 
 std::map<std::string, WorkloadCheck> check(const Calibration& fitted, const Split& split) {
-  const bool several = fitted.networks.size() > 1;
-  const auto fit_points = points_by_workload(split.fit, several);
-  const auto test_points = points_by_workload(split.test, several);
+  const auto fit_points = points_by_workload(split.fit, fitted);
+  const auto test_points = points_by_workload(split.test, fitted);
   const Predictor predictor(fitted);
   std::map<std::string, WorkloadCheck> out;
   for (const WorkloadCalibration& w : fitted.workloads) {
@@ -309,13 +312,15 @@ Calibration calibrate(const std::vector<Observation>& rows, const Profile* profi
 }  // namespace
 
 std::map<std::string, std::vector<FitPoint>> points_by_workload(
-    const std::vector<Observation>& rows, bool several_clusters) {
+    const std::vector<Observation>& rows, const Calibration& calibration) {
   std::map<std::string, std::vector<FitPoint>> out;
-  std::map<std::string, std::vector<Observation>> clusters;
-  for (const Observation& row : rows) clusters[several_clusters ? row.cluster : ""].push_back(row);
-  for (const auto& [cluster, of_cluster] : clusters) {
-    for (WorkloadEvidence& w : gather_evidence(of_cluster).workloads) {
-      out[cluster.empty() ? w.traits.name : cluster + ":" + w.traits.name] = std::move(w.points);
+  const bool several = calibration.networks.size() > 1;
+  const auto clusters = by_cluster(rows);
+  for (const NetworkCalibration& network : calibration.networks) {
+    const auto of_cluster = clusters.find(network.cluster);
+    if (of_cluster == clusters.end()) continue;
+    for (WorkloadEvidence& w : gather_evidence(of_cluster->second).workloads) {
+      out[prefix(network.cluster, several, ':') + w.traits.name] = std::move(w.points);
     }
   }
   return out;

@@ -24,8 +24,9 @@ Calibration calibrate_observations(const std::vector<Observation>& rows, const s
 /// ranks shared a GPU.
 Calibration calibrate_profile(const Profile& profile, const std::string& source);
 
-/// Points of each workload of a calibration, by its name there.
+/// Points of each workload of a calibration, by its name there; without those of clusters that it
+/// does not know.
 std::map<std::string, std::vector<FitPoint>> points_by_workload(
-    const std::vector<Observation>& rows, bool several_clusters);
+    const std::vector<Observation>& rows, const Calibration& calibration);
 
 }  // namespace forerun

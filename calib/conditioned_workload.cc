@@ -9,9 +9,10 @@ namespace {
 
 constexpr Eigen::Index kChunk = 256;  // points solved at once
 
-/// What communication may do at world sizes that nothing was measured at: by 3 % a doubling the
-/// network differs from its formula, by 5 % what one workload tells of it; several tell more. Both
-/// chosen on public clusters: calib/README.md, "each workload alone".
+/// What communication may do at world sizes that nothing was measured at, as a variance of ln T: a
+/// step of nothing else may be off by 3 % a doubling because the network differs from its formula,
+/// and by 5 % because one workload tells little of it; several tell more. Both chosen on public
+/// clusters: calib/TRIED.md, "Each workload alone".
 double beyond_variance(const Linearization& formula, double doublings, int workloads) {
   constexpr double kNetwork = 0.03, kOneWorkload = 0.05;
   const double per_doubling =

@@ -1,5 +1,5 @@
 // Parts of the method that can be left out, to see what each is worth: `accuracy --without NAME`
-// prints the tables of calib/README.md. A calibration that is used has them all.
+// prints the tables of calib/README.md and calib/TRIED.md. A calibration that is used has them all.
 #pragma once
 
 #include <array>

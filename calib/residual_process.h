@@ -13,7 +13,7 @@
 // 3).
 //
 // Coordinates are in doublings, M is Matern 3/2, phi the share of communication. Source of the
-// form: compared on three public clusters in calib/README.md; plain kernels carried over to other
+// form: compared on three public clusters in calib/TRIED.md; plain kernels carried over to other
 // clusters, sharper ones did not.
 #pragma once
 

@@ -162,16 +162,34 @@ Predictor load_predictor(const Arguments& a) {
   return Predictor(current_calibration(store, a.calibration, calibrate, warn));
 }
 
+Prediction refused(const std::string& why) {
+  Prediction p;
+  p.refused = why;
+  return p;
+}
+
+/// Why nothing is known of a cluster that points name; empty where something is, or where neither
+/// says which cluster it means.
+std::string unknown_cluster(const Calibration& calibration, const std::string& cluster) {
+  std::string known;
+  for (const NetworkCalibration& network : calibration.networks) {
+    if (cluster.empty() || network.cluster == cluster || network.cluster.empty()) return "";
+    known += (known.empty() ? "" : ", ") + network.cluster;
+  }
+  return "cluster " + cluster + " was never measured (this calibration is of " + known +
+         "); calibrate on rows of it";
+}
+
 void answer_points(const Arguments& a) {
   if (a.json) throw UsageError("--points prints --csv, not --json");
   const CsvTable table = read_csv(a.points);
   const Predictor predictor = load_predictor(a);
   const auto step_times = [&](const std::string& cluster, const std::string& model,
                               const std::vector<Configuration>& at) {
+    const std::string unknown = unknown_cluster(predictor.calibration(), cluster);
+    if (!unknown.empty()) return std::vector<Prediction>(at.size(), refused(unknown));
     // A calibration of several clusters names its workloads cluster:model.
-    const bool several = std::ranges::any_of(
-        predictor.calibration().networks,
-        [&](const NetworkCalibration& n) { return !cluster.empty() && n.cluster == cluster; });
+    const bool several = predictor.calibration().networks.size() > 1 && !cluster.empty();
     return predictor.predict(several ? cluster + ":" + model : model, at);
   };
   std::cout << predict_points(table, step_times);

@@ -40,6 +40,7 @@ const char* remedy_for(std::string_view name) {
 
 /// The network of a parameter called `<cluster>.network.x`, or of the only one.
 const NetworkCalibration* network_of(const Calibration& calibration, std::string_view name) {
+  if (calibration.networks.size() == 1) return &calibration.networks.front();
   for (const NetworkCalibration& network : calibration.networks) {
     const std::string prefix = network.cluster.empty() ? "" : network.cluster + ".";
     if (name.starts_with(prefix + "network.")) return &network;

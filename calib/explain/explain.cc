@@ -13,10 +13,9 @@ Explanation explain(const Calibration& calibration, const std::vector<Observatio
   std::vector<Observation> fitted, held_out;
   for (const Observation& row : rows) (row.role == "test" ? held_out : fitted).push_back(row);
   out.held_out = !held_out.empty();
-  const bool several = calibration.networks.size() > 1;
   out.parameters = explain_parameters(calibration);
-  out.workloads = explain_workloads(Predictor(calibration), points_by_workload(fitted, several),
-                                    points_by_workload(held_out, several));
+  out.workloads = explain_workloads(Predictor(calibration), points_by_workload(fitted, calibration),
+                                    points_by_workload(held_out, calibration));
   for (size_t i = 0; i < calibration.networks.size(); ++i)
     out.plans.push_back(plan_measurements(calibration, static_cast<int>(i)));
   return out;

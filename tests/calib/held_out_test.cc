@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "calib/block_variance.h"
+#include "calib/calibrate.h"
 #include "tests/calib/synthetic.h"
 
 namespace forerun {
@@ -69,6 +70,26 @@ TEST(Split, IsEachClustersOwn) {
   for (const Observation& o : split_inside(rows).test) {
     EXPECT_EQ(o.at.world_size(), o.cluster == "small" ? 8 : 64);
   }
+}
+
+TEST(HeldOutRows, OfAClusterThatWasNotFittedAreNotComparedWithAnothers) {
+  auto rows = synthetic_rows(synthetic_cluster(), synthetic_placements(), 0, 1);
+  for (Observation& o : rows) {
+    o.cluster = "here";
+    o.role = o.at.world_size() == 8 ? "test" : "fit";
+  }
+  const auto held_out = [](const std::vector<Observation>& of) {
+    return calibrate_observations(of, "synthetic").workloads.at(0).held_out.value();
+  };
+  const HeldOut before = held_out(rows);
+  Observation elsewhere = rows.front();
+  elsewhere.cluster = "there";
+  elsewhere.role = "test";
+  elsewhere.step_time_s *= 10;
+  rows.push_back(elsewhere);
+  const HeldOut after = held_out(rows);
+  EXPECT_EQ(after.points, before.points);
+  EXPECT_EQ(after.ape_p90, before.ape_p90);
 }
 
 TEST(Split, KeepsTheOnlyScaleBetweenNodes) {

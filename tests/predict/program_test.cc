@@ -207,6 +207,24 @@ TEST_F(PredictProgram, PointsOfSeveralClustersAndPrecisions) {
   EXPECT_NE(o.out.find("\nelsewhere,net,1,4,16,bfloat16,,,,refused,"), std::string::npos) << o.out;
 }
 
+TEST_F(PredictProgram, OneClusterDoesNotSpeakForAnother) {
+  std::vector<Observation> rows = hand_made_observations({});
+  for (Observation& o : rows) o.cluster = "here";
+  save_calibration(folder_ / "calibration.json", calibrate_observations(rows, "made by hand"));
+  const fs::path file = write("points.csv",
+                              "cluster,model,nodes,gpus,local_batch\n"
+                              "here,net,1,4,16\n"
+                              ",net,1,4,16\n"
+                              "there,net,1,4,16\n");
+  const Outcome o = predict("--points '" + file.string() + "' --csv");
+  EXPECT_EQ(o.exit_code, 0) << o.err;
+  EXPECT_NE(o.out.find("\nhere,net,1,4,16,0."), std::string::npos) << o.out;
+  EXPECT_NE(o.out.find("\n,net,1,4,16,0."), std::string::npos) << o.out;
+  EXPECT_NE(o.out.find("\nthere,net,1,4,16,,,,refused,cluster there was never measured"),
+            std::string::npos)
+      << o.out;
+}
+
 TEST_F(PredictProgram, PointsComeBackInOrder) {
   const fs::path file = write("points.csv",
                               "local_batch,model,gpus,nodes,step_time_s,colour\n"
