@@ -14,10 +14,11 @@ Explanation explain(const Calibration& calibration, const std::vector<Observatio
   for (const Observation& row : rows) (row.role == "test" ? held_out : fitted).push_back(row);
   out.held_out = !held_out.empty();
   out.parameters = explain_parameters(calibration);
-  out.workloads = explain_workloads(Predictor(calibration), points_by_workload(fitted, calibration),
+  const Predictor predictor(calibration);
+  out.workloads = explain_workloads(predictor, points_by_workload(fitted, calibration),
                                     points_by_workload(held_out, calibration));
   for (size_t i = 0; i < calibration.networks.size(); ++i)
-    out.plans.push_back(plan_measurements(calibration, static_cast<int>(i)));
+    out.plans.push_back(plan_measurements(predictor, static_cast<int>(i)));
   return out;
 }
 

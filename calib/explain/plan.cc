@@ -155,7 +155,8 @@ Belief belief_of(const Calibration& calibration, const std::vector<Asked>& asked
 /// Everything asked of a cluster, and what measuring does to it.
 class Planner {
  public:
-  Planner(const Calibration& calibration, std::vector<Asked> asked) : asked_(std::move(asked)) {
+  Planner(const Predictor& predictor, std::vector<Asked> asked) : asked_(std::move(asked)) {
+    const Calibration& calibration = predictor.calibration();
     const NetworkCalibration& network = calibration.networks[asked_.front().workload->network];
     for (size_t h = 0; h < network.hypotheses.size(); ++h) {
       std::vector<double> formula_s;
@@ -170,6 +171,7 @@ class Planner {
         where_.push_back({&a, i});
       }
     }
+    widen(predictor);
   }
 
   const Configuration& at(Eigen::Index row) const {
@@ -180,11 +182,14 @@ class Planner {
   }
   const std::vector<Eigen::Index>& targets() const { return targets_; }
 
-  /// Of the prediction at `row`: the mean's variance and that of 16 steps.
-  double variance(Eigen::Index row) const {
+  /// Of the prediction at a target: the mean's variance and that of 16 steps, as wide as intervals
+  /// there are made.
+  double variance(Eigen::Index target) const {
     double sum = 0;
-    for (const Belief& b : beliefs_) sum += b.weight * (b.covariance(row, row) + b.noise[row]);
-    return std::max(sum, 0.0);
+    for (const Belief& b : beliefs_) {
+      sum += b.weight * (b.covariance(target, target) + b.noise[target]);
+    }
+    return widening_[target] * std::max(sum, 0.0);
   }
   double mean_variance() const {
     double sum = 0;
@@ -207,7 +212,9 @@ class Planner {
     for (const Belief& b : beliefs_) {
       const double seen = b.covariance(row, row) + b.noise[row];
       double removed = 0;
-      for (const Eigen::Index t : targets_) removed += std::pow(b.covariance(t, row), 2);
+      for (const Eigen::Index t : targets_) {
+        removed += widening_[t] * std::pow(b.covariance(t, row), 2);
+      }
       sum += b.weight * removed / seen;
     }
     return sum / static_cast<double>(targets_.size());
@@ -240,22 +247,44 @@ class Planner {
     const Asked* asked;
     size_t index;
   };
+
+  /// Intervals allow for more than the belief: what a second fit missed, worlds beyond the
+  /// measured, hypotheses that differ. What measuring removes of the belief it is taken to remove
+  /// of these.
+  void widen(const Predictor& predictor) {
+    widening_.assign(where_.size(), 1);
+    Eigen::Index row = 0;
+    for (const Asked& a : asked_) {
+      const std::vector<Configuration> targets(a.at.begin(), a.at.begin() + a.targets);
+      const std::vector<Prediction> predicted = predictor.predict(a.workload->name, targets);
+      for (size_t i = 0; i < predicted.size(); ++i) {
+        const double believed = variance(row + static_cast<Eigen::Index>(i));
+        if (!predicted[i].refused.empty() || !(believed > 0)) continue;
+        const double sd = std::log(predicted[i].high / predicted[i].low) / (2 * kNormal90);
+        widening_[row + i] = sd * sd / believed;
+      }
+      row += static_cast<Eigen::Index>(a.at.size());
+    }
+  }
+
   std::vector<Asked> asked_;
   std::vector<Belief> beliefs_;
   std::vector<double> formula_s_;
+  std::vector<double> widening_;  ///< of variances; 1 where nothing is predicted
   std::vector<Eigen::Index> targets_, candidates_;
   std::vector<Where> where_;
 };
 
 /// The workloads whose targets are least certain, in the calibration's order.
-std::vector<Asked> least_certain(const Calibration& calibration, int network) {
+std::vector<Asked> least_certain(const Predictor& predictor, int network) {
+  const Calibration& calibration = predictor.calibration();
   std::vector<std::pair<double, Asked>> all;
   for (const WorkloadCalibration& w : calibration.workloads) {
     if (w.network != network) continue;
     Asked asked = questions_about(calibration, w);
     Asked targets = asked;
     targets.at.resize(targets.targets);
-    all.emplace_back(-Planner(calibration, {std::move(targets)}).mean_variance(), std::move(asked));
+    all.emplace_back(-Planner(predictor, {std::move(targets)}).mean_variance(), std::move(asked));
   }
   std::stable_sort(all.begin(), all.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });
@@ -307,12 +336,13 @@ std::string measure_command(const std::string& workload, const Configuration& at
          measure_options(at);
 }
 
-MeasurementPlan plan_measurements(const Calibration& calibration, int network) {
+MeasurementPlan plan_measurements(const Predictor& predictor, int network) {
+  const Calibration& calibration = predictor.calibration();
   const NetworkCalibration& cluster = calibration.networks[network];
-  std::vector<Asked> asked = least_certain(calibration, network);
+  std::vector<Asked> asked = least_certain(predictor, network);
   MeasurementPlan plan;
   plan.targets = targets_in_words(calibration, cluster, asked.size());
-  Planner planner(calibration, std::move(asked));
+  Planner planner(predictor, std::move(asked));
   plan.half_width_90 = planner.mean_half_width();
   plan.uncertainty = uncertainty_of(planner);
   const double before = planner.mean_variance();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "calib/explain/explanation.h"
+#include "calib/predictor.h"
 
 namespace forerun {
 
@@ -19,7 +20,7 @@ namespace forerun {
 /// batches in reach, for the workloads that are least certain. The mean is over what a user would
 /// ask: world sizes in doublings up to twice the measured, on as few nodes as they fit, at the
 /// smallest, middle and largest batch.
-MeasurementPlan plan_measurements(const Calibration& calibration, int network);
+MeasurementPlan plan_measurements(const Predictor& predictor, int network);
 
 /// `measure --model M --world-sizes N --local-batch B`, with what else the configuration says.
 std::string measure_command(const std::string& workload, const Configuration& at);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "calib/calibrate.h"
 #include "calib/explain/explanation.h"
@@ -188,7 +189,8 @@ TEST(Explain, EveryOpenParameterHasARemedy) {
 
 TEST(Plan, FromOneNodeTheSecondNodeIsWorthMost) {
   const auto one_node = rows({Placement::even(1, 1), Placement::even(1, 2), Placement::even(1, 4)});
-  const MeasurementPlan plan = plan_measurements(calibrate_observations(one_node, "synthetic"), 0);
+  const MeasurementPlan plan =
+      plan_measurements(Predictor(calibrate_observations(one_node, "synthetic")), 0);
   ASSERT_FALSE(plan.steps.empty());
   EXPECT_EQ(plan.steps.front().at.placement.nodes(), 2);
   EXPECT_NE(plan.steps.front().command.find("measure --model "), std::string::npos);
@@ -197,7 +199,8 @@ TEST(Plan, FromOneNodeTheSecondNodeIsWorthMost) {
 TEST(Plan, EachStepNarrowsAndMeasuringItDoes) {
   auto two_nodes = rows();
   std::erase_if(two_nodes, [](const Observation& o) { return o.at.placement.nodes() > 2; });
-  const MeasurementPlan plan = plan_measurements(calibrate_observations(two_nodes, "synthetic"), 0);
+  const MeasurementPlan plan =
+      plan_measurements(Predictor(calibrate_observations(two_nodes, "synthetic")), 0);
   ASSERT_GE(plan.steps.size(), 2u);
   double before = plan.half_width_90;
   for (const MeasurementValue& step : plan.steps) {
@@ -210,10 +213,33 @@ TEST(Plan, EachStepNarrowsAndMeasuringItDoes) {
   for (const Uncertainty& u : plan.uncertainty) EXPECT_LE(u.after, u.now + 1e-12);
 }
 
+TEST(Plan, BeginsWithTheWidthsThatPredictPrints) {
+  Calibration calibration = calibrate_observations(rows(), "synthetic");
+  calibration.networks.at(0).interval_scale = 2;  // as after a second fit that missed
+  const Predictor predictor(calibration);
+  const MeasurementPlan plan = plan_measurements(predictor, 0);
+  for (const Uncertainty& u : plan.uncertainty) {
+    const WorkloadCalibration& w = *calibration.find(u.workload);
+    const int most = calibration.networks.at(0).max_gpus_per_node;
+    const Placement placement = Placement::even((u.world_size + most - 1) / most, u.world_size);
+    double sum = 0;
+    const std::vector<int>& batches = w.batches_measured;
+    const std::set<int> asked = {batches.front(), batches[batches.size() / 2], batches.back()};
+    for (const int batch : asked) {
+      const Prediction p = predictor.predict(
+          u.workload, Configuration{.placement = placement, .local_batch = batch});
+      ASSERT_EQ(p.refused, "");
+      sum += std::sqrt(p.high / p.low) - 1;
+    }
+    EXPECT_NEAR(u.now, sum / static_cast<double>(asked.size()), 1e-6)
+        << u.workload << " on " << u.world_size;
+  }
+}
+
 TEST(Plan, NeverAsksForMoreRanksThanTheMachineHas) {
   Calibration calibration = calibrate_observations(rows(), "synthetic");
   calibration.max_ranks = 8;
-  for (const MeasurementValue& step : plan_measurements(calibration, 0).steps)
+  for (const MeasurementValue& step : plan_measurements(Predictor(calibration), 0).steps)
     EXPECT_LE(step.at.world_size(), 8);
 }
 
