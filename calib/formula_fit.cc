@@ -11,7 +11,8 @@ constexpr double kRowSd =
     0.15;  // relative misfit of the formulas, as robust fits on public traces show
 constexpr double kCountedRows = 30;
 constexpr size_t kMostRows =
-    60;  // a workload's; more add time, not information, to eleven parameters
+    60;  // a workload's; more add time, not information, to a dozen parameters
+constexpr size_t kMostWorkloads = 500;  // that shape the network; the others then fit themselves
 
 /// Of a time against what was observed. false where the formula has none.
 template <class T>
@@ -84,9 +85,11 @@ double row_weight(size_t rows) {
 /// i-th of `count` indices spread evenly over `size`.
 size_t spread_index(size_t i, size_t count, size_t size) { return i * size / count; }
 
-ceres::Solver::Summary solve(const Evidence& evidence, const Priors& priors, Parameters& at) {
+/// Of the workloads `which`, with the network or in the one that is given.
+ceres::Solver::Summary solve(const Evidence& evidence, const Priors& priors,
+                             const std::vector<size_t>& which, bool network_given, Parameters& at) {
   ceres::Problem problem;
-  for (size_t w = 0; w < evidence.workloads.size(); ++w) {
+  for (const size_t w : which) {
     const WorkloadEvidence& workload = evidence.workloads[w];
     const size_t rows = std::min(workload.points.size(), kMostRows);
     for (size_t i = 0; i < rows; ++i) {
@@ -104,12 +107,17 @@ ceres::Solver::Summary solve(const Evidence& evidence, const Priors& priors, Par
     }
     add_prior(problem, priors.workloads[w], at.workloads[w].data());
   }
-  for (const SweepEvidence& sweep : evidence.sweeps) {
-    problem.AddResidualBlock(new ceres::AutoDiffCostFunction<SweepResidual, 1, kNetworkParameters>(
-                                 new SweepResidual{&sweep, row_weight(evidence.sweeps.size())}),
-                             new ceres::SoftLOneLoss(1.0), at.network.data());
+  if (network_given) {
+    problem.SetParameterBlockConstant(at.network.data());
+  } else {
+    for (const SweepEvidence& sweep : evidence.sweeps) {
+      problem.AddResidualBlock(
+          new ceres::AutoDiffCostFunction<SweepResidual, 1, kNetworkParameters>(
+              new SweepResidual{&sweep, row_weight(evidence.sweeps.size())}),
+          new ceres::SoftLOneLoss(1.0), at.network.data());
+    }
+    add_prior(problem, priors.network, at.network.data());
   }
-  add_prior(problem, priors.network, at.network.data());
 
   ceres::Solver::Options options;
   options.linear_solver_type = ceres::SPARSE_NORMAL_CHOLESKY;
@@ -130,6 +138,14 @@ Eigen::Matrix<double, Size, 1> mean_of(const Prior<Size>& prior) {
 }  // namespace
 
 FormulaFit fit_formulas(const Evidence& evidence, const Priors& priors) {
+  const size_t workloads = evidence.workloads.size();
+  const size_t shaping = std::min(workloads, kMostWorkloads);
+  std::vector<size_t> together, alone;
+  for (size_t w = 0; w < workloads; ++w) {
+    const size_t next = together.size();
+    const bool shapes = next < shaping && w == spread_index(next, shaping, workloads);
+    (shapes ? together : alone).push_back(w);
+  }
   FormulaFit best;
   for (const double overlap : {std::log(0.3), 0.0, std::log(3.0)}) {
     Parameters at{.network = mean_of(priors.network), .workloads = {}};
@@ -137,12 +153,13 @@ FormulaFit fit_formulas(const Evidence& evidence, const Priors& priors) {
       at.workloads.push_back(mean_of(prior));
       at.workloads.back()[kOverlap] = overlap;
     }
-    const ceres::Solver::Summary summary = solve(evidence, priors, at);
+    const ceres::Solver::Summary summary = solve(evidence, priors, together, false, at);
     if (summary.IsSolutionUsable() && (best.report.empty() || summary.final_cost < best.cost)) {
       best = {at, summary.final_cost, summary.termination_type == ceres::CONVERGENCE,
               summary.BriefReport()};
     }
   }
+  for (const size_t w : alone) solve(evidence, priors, {w}, true, best.parameters);
   return best;
 }
 

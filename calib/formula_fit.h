@@ -23,7 +23,8 @@ struct FormulaFit {
 
 /// Minimizes  sum_rows rho( w (ln f - ln T) ) + sum_parameters ((theta - mean) / sd)^2 / 2  from
 /// several starts of the overlap; w makes each workload count as 30 rows of 15 % error, rho is
-/// soft-L1. Analytic gradients by ceres::Jet. Deterministic.
+/// soft-L1. Of more than 500 workloads, 500 spread evenly shape the network; the others are fitted
+/// in it one by one. Analytic gradients by ceres::Jet. Deterministic.
 FormulaFit fit_formulas(const Evidence& evidence, const Priors& priors);
 
 }  // namespace forerun
