@@ -10,8 +10,10 @@
 namespace forerun {
 namespace {
 
-constexpr int kRounds = 3;      // of relinearization
-constexpr double kOutlier = 3;  // standard deviations of leaving one out
+constexpr int kRounds = 3;          // of process and parameters in turn
+constexpr int kSettlingRounds = 3;  // of parameters alone
+constexpr double kLongestStep = 1;  // e-folds: farther away a formula is something else
+constexpr double kOutlier = 3;      // standard deviations of leaving one out
 
 template <int Size>
 Eigen::Matrix<double, Size, 1> mean_minus(const Prior<Size>& prior,
@@ -149,25 +151,31 @@ void raise_outliers(const Evidence& evidence, const std::vector<Series>& series,
   }
 }
 
-/// Moves the parameters to the posterior mean. Returns the largest move.
-double update_parameters(const Evidence& evidence, const std::vector<Series>& series,
-                         const std::vector<SolvedSeries>& solved, ClusterFit& fit) {
+/// Moves the parameters to the posterior mean, each by at most `longest`.
+void update_parameters(const Evidence& evidence, const std::vector<Series>& series,
+                       const std::vector<SolvedSeries>& solved, double longest, ClusterFit& fit) {
   fit.network = network_posterior(solved, series, fit.priors.network);
-  // Far from where it was linearized, a formula is something else: at most one e-fold a round.
-  const auto limited = [](auto step) { return step.cwiseMax(-1.0).cwiseMin(1.0).eval(); };
-  const auto network_step =
+  const auto limited = [&](auto step) { return step.cwiseMax(-longest).cwiseMin(longest).eval(); };
+  fit.parameters.network +=
       limited(fit.network.deviation + mean_minus(fit.priors.network, fit.parameters.network));
-  double largest = network_step.cwiseAbs().maxCoeff();
-  fit.parameters.network += network_step;
   fit.workloads.clear();
   for (size_t w = 0; w < evidence.workloads.size(); ++w) {
     fit.workloads.push_back(workload_posterior(solved[w], series[w], fit.network));
-    const auto step = limited(fit.workloads[w].deviation +
-                              mean_minus(fit.priors.workloads[w], fit.parameters.workloads[w]));
-    largest = std::max(largest, step.cwiseAbs().maxCoeff());
-    fit.parameters.workloads[w] += step;
+    fit.parameters.workloads[w] +=
+        limited(fit.workloads[w].deviation +
+                mean_minus(fit.priors.workloads[w], fit.parameters.workloads[w]));
   }
-  return largest;
+}
+
+/// Relinearizes until it hardly matters where from. Latencies that a step hardly feels swing from
+/// round to round: each step is at most half as long as the last.
+void settle(const Evidence& evidence, ClusterFit& fit) {
+  double longest = kLongestStep;
+  for (int round = 0; round < kSettlingRounds; ++round) {
+    longest /= 2;
+    const std::vector<Series> series = all_series(evidence, fit);
+    update_parameters(evidence, series, solve_all(series, fit.process), longest, fit);
+  }
 }
 
 }  // namespace
@@ -217,8 +225,9 @@ ClusterFit fit_cluster(const Evidence& evidence, TwoNodeHypothesis hypothesis,
       fit.network = network_posterior(solved, series, fit.priors.network);
       raise_outliers(evidence, series, solved, fit);
     }
-    update_parameters(evidence, series, solved, fit);
+    update_parameters(evidence, series, solved, kLongestStep, fit);
   }
+  settle(evidence, fit);
   return fit;
 }
 
