@@ -1,5 +1,6 @@
 #include "calib/lone_workload.h"
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 
@@ -54,7 +55,7 @@ double lone_interval_scale(const Calibration& calibration, int network, size_t h
       misses.push_back(*miss);
     }
   }
-  return interval_scale(misses, kBelieved);
+  return std::max(1.0, interval_scale(misses, kBelieved));
 }
 
 }  // namespace forerun

@@ -32,12 +32,8 @@ double scale(const std::vector<Observation>& of) {
   return lone_interval_scale(calibrate_observations(of, "synthetic"), 0, 0);
 }
 
-TEST(LoneIntervalScale, NeverNarrowsByOneWorkload) {
-  std::vector<Observation> few = rows(1);
-  std::erase_if(few, [](const Observation& o) { return o.model == "small" || o.model == "third"; });
-  EXPECT_GE(scale(few), 1);
-  // As they are, all three others narrow it.
-  EXPECT_LT(scale(rows(1)), 1);
+TEST(LoneIntervalScale, NeverNarrows) {
+  EXPECT_EQ(scale(rows(1)), 1);  // the formulas hold for all three others
 }
 
 TEST(LoneIntervalScale, IsOneWhereNobodyCanTell) {
@@ -48,12 +44,7 @@ TEST(LoneIntervalScale, IsOneWhereNobodyCanTell) {
   EXPECT_EQ(scale(silent), 1);
 }
 
-TEST(LoneIntervalScale, NarrowsWhereTheFormulasHoldAndWidensWhereBytesAreWrong) {
-  const double right = scale(rows(1)), wrong = scale(rows(10));
-  EXPECT_LT(right, 1);
-  EXPECT_GT(right, 0.3);
-  EXPECT_GT(wrong, 1.2 * right);
-}
+TEST(LoneIntervalScale, WidensWhereBytesAreWrong) { EXPECT_GT(scale(rows(10)), 1.2); }
 
 TEST(LoneIntervalScale, LeavesTheTruthInsideAndOneGpuAsItIs) {
   const Predictor predictor(calibrate_observations(rows(1), "synthetic"));
