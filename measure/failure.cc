@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <iostream>
+#include <sstream>
 
 #include "measure/clock.h"
 #include "model/error.h"
@@ -41,6 +42,21 @@ std::string this_host() {
 }
 
 }  // namespace
+
+std::string in_one_line(const std::string& what) {
+  std::string text = what.substr(0, what.find("\nException raised from "));
+  // TorchScript's message comes last: "RuntimeError: ...", after the lines of the program.
+  const size_t error = text.find("Traceback of TorchScript") == std::string::npos
+                           ? std::string::npos
+                           : text.rfind("Error: ");
+  if (error != std::string::npos) text.erase(0, text.rfind('\n', error) + 1);
+  std::istringstream lines(text);
+  std::string joined;
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.empty()) joined.append(joined.empty() ? "" : " ").append(line);
+  }
+  return joined;
+}
 
 void fail(Communicator& world, const Watchdog& watchdog, const std::string& what, int exit_code) {
   begin_to_fail();

@@ -10,6 +10,9 @@
 
 namespace forerun {
 
+/// What an exception says, in one line: LibTorch adds where in C++ or TorchScript it was thrown.
+std::string in_one_line(const std::string& what);
+
 /// Says what is wrong on this rank, and ends every process of the job. The thread that comes first
 /// speaks: what wakes the others is the same failure.
 [[noreturn]] void fail(Communicator& world, const Watchdog& watchdog, const std::string& what,

@@ -195,7 +195,7 @@ void run_rank(const CommandLine& line, char** argv, Launcher launcher) {
   } catch (const Error& error) {
     fail(world, watchdog, error.what(), error.exit_code());
   } catch (const std::exception& error) {
-    fail(world, watchdog, error.what(), kExitFailed);
+    fail(world, watchdog, in_one_line(error.what()), kExitFailed);
   }
 }
 
