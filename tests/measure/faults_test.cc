@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
+#include <functional>
 #include <memory>
+#include <utility>
 
 #include "measure/clock.h"
 #include "model/io/profile.h"
@@ -19,11 +21,15 @@ namespace {
 const std::string kMeasure = FORERUN_BIN_DIR "/measure";
 
 /// Under the user's own launcher: `arguments` as after mpirun.
-Finished run_mpirun(std::vector<std::string> arguments) {
+std::unique_ptr<Program> start_mpirun(std::vector<std::string> arguments) {
   ::setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
   ::setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
   arguments.insert(arguments.begin(), {"--oversubscribe", "--bind-to", "none"});
-  return Program("mpirun", arguments).wait();
+  return std::make_unique<Program>("mpirun", arguments);
+}
+
+Finished run_mpirun(const std::vector<std::string>& arguments) {
+  return start_mpirun(arguments)->wait();
 }
 
 TEST(Faults, FewerRanksThanAskedIsSaid) {
@@ -132,17 +138,25 @@ bool names_the_phase(const std::string& said) {
          holds(said, "while training mnist-cnn, 2 ranks x ");
 }
 
-/// A measurement that would go on for long, with its ranks at work and one of its two
-/// configurations on disk: steps of the other one take longer.
+using Start = std::function<std::unique_ptr<Program>(const std::vector<std::string>& arguments)>;
+
+/// A measurement that would go on for long, with its ranks at work and one of its
+/// configurations on disk: steps of the others take longer.
 class RunningJob {
  public:
-  explicit RunningJob(const std::vector<std::string>& extra = {}) {
-    program_ = std::make_unique<Program>(command("60s", extra));
+  explicit RunningJob(const std::vector<std::string>& extra = {})
+      : RunningJob("mnist-cnn", "16,256", extra, [](const std::vector<std::string>& arguments) {
+          return std::make_unique<Program>(arguments);
+        }) {}
+  RunningJob(const std::string& model, const std::string& local_batches,
+             const std::vector<std::string>& extra, Start start)
+      : model_(model), local_batches_(local_batches), start_(std::move(start)) {
+    program_ = start_(command("60s", extra));
     started_ = Program::eventually([&] {
       if (!std::filesystem::exists(profile_path())) return false;
       ranks_ = program_->ranks();
-      kept_ = most_kept_steps();
-      return ranks_.size() == 2 && kept_ > 0;
+      kept_ = kept_in_profile();
+      return ranks_.size() == 2 && kept_.most_steps > 0;
     });
   }
 
@@ -154,16 +168,16 @@ class RunningJob {
     for (const pid_t pid : ranks_) {
       EXPECT_TRUE(Program::eventually([&] { return !alive(pid); })) << "process " << pid;
     }
-    EXPECT_GE(most_kept_steps(), kept_);
+    expect_kept();
     for (const auto& entry : std::filesystem::directory_iterator(folder_.path())) {
       EXPECT_EQ(entry.path().filename(), "profile.json");
     }
   }
   void expect_continuation() const {
-    const Finished next = run_measure(command("10s", {}));
+    const Finished next = start_(command("10s", {}))->wait();
     EXPECT_EQ(next.exit_code, 0) << next.err;
     EXPECT_TRUE(holds(next.err, "measure: continuing ")) << next.err;
-    EXPECT_GE(most_kept_steps(), kept_);
+    expect_kept();
   }
 
  private:
@@ -171,29 +185,40 @@ class RunningJob {
 
   std::vector<std::string> command(const std::string& budget,
                                    const std::vector<std::string>& extra) const {
-    std::vector<std::string> words = {"--model",       "mnist-cnn", "--local-batch",   "16,256",
-                                      "--world-sizes", "2",         "--oversubscribe", "--budget",
-                                      budget,          "--store",   folder_.path()};
+    std::vector<std::string> words = {
+        "--model",  model_, "--local-batch", local_batches_, "--world-sizes",  "2",
+        "--budget", budget, "--store",       folder_.path(), "--oversubscribe"};
     words.insert(words.end(), extra.begin(), extra.end());
     return words;
   }
 
-  /// Of a configuration in the profile.
-  size_t most_kept_steps() const {
+  /// Configurations with steps, and of the one with most.
+  struct Kept {
+    size_t configurations = 0, most_steps = 0;
+  };
+  Kept kept_in_profile() const {
     const Profile profile = load_profile(profile_path());
-    const WorkloadProfile* cnn = profile.find("mnist-cnn");
-    size_t most = 0;
-    if (cnn == nullptr) return most;
-    for (const MeasuredConfiguration& c : cnn->configurations) {
-      most = std::max(most, kept_steps(c));
+    Kept kept;
+    for (const WorkloadProfile& workload : profile.workloads) {
+      for (const MeasuredConfiguration& c : workload.configurations) {
+        kept.configurations += kept_steps(c) > 0 ? 1 : 0;
+        kept.most_steps = std::max(kept.most_steps, kept_steps(c));
+      }
     }
-    return most;
+    return kept;
+  }
+  void expect_kept() const {
+    const Kept now = kept_in_profile();
+    EXPECT_GE(now.configurations, kept_.configurations);
+    EXPECT_GE(now.most_steps, kept_.most_steps);
   }
 
+  std::string model_, local_batches_;
+  Start start_;
   TemporaryFolder folder_;
   std::unique_ptr<Program> program_;
   std::vector<pid_t> ranks_;
-  size_t kept_ = 0;
+  Kept kept_;
   bool started_ = false;
 };
 
@@ -209,6 +234,89 @@ TEST(Faults, KilledRankIsNamed) {
   EXPECT_TRUE(names_the_phase(said)) << said;
   job.expect_clean_end();
   job.expect_continuation();
+}
+
+/// Two ranks train the network of script_net.cc under the user's own launcher, each in a working
+/// folder of its own.
+class ScriptOnTwoRanks {
+ public:
+  ScriptOnTwoRanks() {
+    Program(FORERUN_BIN_DIR "/script_net", {folder_.path() / "net.pt"}).wait();
+    for (const int r : {0, 1}) {
+      std::filesystem::create_directory(working_folder(r));
+      write_offset(r, '\0');
+    }
+  }
+
+  /// A batch has no more samples than the file numbers.
+  void write_offset(int rank, char byte) const {
+    std::ofstream(working_folder(rank) / "new", std::ios::binary) << std::string(4096, byte);
+    std::filesystem::rename(working_folder(rank) / "new", offset(rank));  // at no time half of it
+  }
+  void remove_offset(int rank) const { std::filesystem::remove(offset(rank)); }
+
+  /// Its own bucket for each gradient: the first is on its way before the next is computed.
+  std::unique_ptr<RunningJob> run() const {
+    return std::make_unique<RunningJob>(
+        folder_.path() / "net.pt", "16,512,1024",
+        std::vector<std::string>{"--first-bucket", "4B", "--bucket", "4B", "--timeout", "30s"},
+        [this](const std::vector<std::string>& arguments) { return start(arguments); });
+  }
+
+ private:
+  std::filesystem::path working_folder(int rank) const {
+    return folder_.path() / std::to_string(rank);
+  }
+  std::filesystem::path offset(int rank) const { return working_folder(rank) / "offset.bin"; }
+
+  std::unique_ptr<Program> start(const std::vector<std::string>& arguments) const {
+    std::vector<std::string> both;
+    for (const int r : {0, 1}) {
+      if (r > 0) both.emplace_back(":");
+      both.insert(both.end(), {"-np", "1", "-wdir", working_folder(r), kMeasure});
+      both.insert(both.end(), arguments.begin(), arguments.end());
+      both.insert(both.end(), {"--input", "3x32x32"});
+    }
+    return start_mpirun(both);
+  }
+
+  TemporaryFolder folder_;
+};
+
+/// After a fault that made rank 1 say `complaint`, `start_s` on clock_now().
+void expect_rank_1_threw(RunningJob& job, double start_s, const std::string& complaint) {
+  const Finished done = job.program().wait();
+  EXPECT_LT(clock_now() - start_s, 30);  // --timeout
+  EXPECT_EQ(done.exit_code, 1);
+  EXPECT_EQ(count(done.err, "measure: rank "), 1) << done.err;
+  const std::string said = sentence(done.err, "measure: rank 1 on host ");
+  EXPECT_TRUE(holds(said, complaint + " (while training net, 2 ranks x ")) << done.err;
+  EXPECT_TRUE(said.ends_with(")")) << said;
+  job.expect_clean_end();
+}
+
+TEST(Faults, RankThatThrowsInTheForwardPassIsNamed) {
+  const ScriptOnTwoRanks script;
+  const std::unique_ptr<RunningJob> job = script.run();
+  ASSERT_TRUE(job->started()) << job->program().err_so_far();
+  const double start = clock_now();
+  script.remove_offset(1);
+  expect_rank_1_threw(*job, start,
+                      ": RuntimeError: unable to open file <offset.bin> in read-only mode: "
+                      "No such file or directory (2)");
+  script.write_offset(1, '\0');
+  job->expect_continuation();
+}
+
+TEST(Faults, RankThatThrowsInTheBackwardPassIsNamed) {
+  const ScriptOnTwoRanks script;
+  const std::unique_ptr<RunningJob> job = script.run();
+  ASSERT_TRUE(job->started()) << job->program().err_so_far();
+  const double start = clock_now();
+  script.write_offset(1, '1');
+  expect_rank_1_threw(*job, start, ": the derivative for 'igamma: input' is not implemented.");
+  script.write_offset(1, '\0');
+  job->expect_continuation();
 }
 
 TEST(Faults, StoppedRankEndsTheJobAfterTheTimeout) {
