@@ -40,6 +40,9 @@ std::vector<int> with_one(std::vector<int> world_sizes) {
   return world_sizes;
 }
 
+std::string size_text(double bytes) { return format_bytes(Bytes<>(bytes)); }
+std::string time_text(double seconds) { return format_duration(Seconds<>(seconds)); }
+
 class Campaign {
  public:
   Campaign(Job& job, const MeasureOptions& options, const std::vector<int>& world_sizes)
@@ -79,18 +82,33 @@ class Campaign {
   }
 
   void sweep() {
-    SweepOptions sweep;
+    const double start = clock_now();
     const double budget = std::min(kSweepShare * options_.budget_s, kLongestSweep);
-    sweep.deadline_s = std::min(clock_now() + budget, deadline_s_);
+    SweepOptions sweep;
+    sweep.deadline_s = std::min(start + budget, deadline_s_);
+    if (options_.sweep_to_bytes > 0) {
+      sweep.largest_bytes = options_.sweep_to_bytes;
+      sweep.first_deadline_s = deadline_s_;
+    }
+    const double asked = sweep.largest_bytes;
     while (sweep.largest_bytes > job_.machine.memory_per_rank_bytes / 4) sweep.largest_bytes /= 2;
     sweep.collectives = collectives();
     const SweepGroups groups(job_, groups_, world_sizes_);
-    forerun::sweep(job_, groups, sweep, findings_.profile().network, [this] {
-      findings_.save_unless_just_done();
-      progress_.bar((clock_now() - job_.started_s) / options_.budget_s, deadline_s_ - clock_now(),
-                    "sweeping the network");
-    });
-    if (job_.leads() && world_sizes_.back() > 1) tell_sweep(sweep);
+    const std::vector<Unswept> unswept =
+        forerun::sweep(job_, groups, sweep, findings_.profile().network, [this] {
+          findings_.save_unless_just_done();
+          progress_.bar((clock_now() - job_.started_s) / options_.budget_s,
+                        deadline_s_ - clock_now(), "sweeping the network");
+        });
+    if (!job_.leads() || groups.all().empty()) return;
+    tell_sweep(clock_now() - start);
+    if (options_.sweep_to_bytes > 0 && sweep.largest_bytes < asked) {
+      findings_.leave_out("collectives of more than " + size_text(sweep.largest_bytes),
+                          "a buffer may take a quarter of a rank's " +
+                              size_text(job_.machine.memory_per_rank_bytes));
+    }
+    const size_t per_size = groups.all().size() * sweep.collectives.size();
+    if (!stop_requested()) tell_unswept(unswept, per_size, sweep.largest_bytes);
   }
 
   /// A few seconds at most: four buckets' worth of the slowest link that is likely.
@@ -111,26 +129,32 @@ class Campaign {
                                         : options_.collectives;
   }
 
-  void tell_sweep(const SweepOptions& options) {
+  void tell_sweep(double seconds) {
     const std::vector<SweepPoint>& network = findings_.profile().network;
+    if (network.empty()) return;
     double largest = 0;
     for (const SweepPoint& point : network) largest = std::max(largest, point.size_bytes);
     std::string names;
     for (const Collective collective : collectives()) {
       names.append(names.empty() ? "" : ", ").append(collective_name(collective));
     }
-    if (largest > 0) {
-      progress_.line("measured the network (" + names + "): " + std::to_string(network.size()) +
-                     " points up to " + format_bytes(Bytes<>(largest)));
-    }
-    std::string left_out;
-    for (const double size : sweep_sizes(options)) {
-      if (size <= largest) continue;
-      left_out.append(left_out.empty() ? "" : ", ").append(format_bytes(Bytes<>(size)));
-    }
-    if (!left_out.empty()) {
-      progress_.line("left out collectives of " + left_out + ": the budget has no room");
-    }
+    progress_.line("measured the network (" + names + "): " + std::to_string(network.size()) +
+                   " points up to " + size_text(largest) + " in " + time_text(seconds));
+  }
+
+  void tell_unswept(const std::vector<Unswept>& unswept, size_t per_size, double largest_bytes) {
+    if (unswept.empty()) return;
+    double needed = 0;
+    for (const Unswept& one : unswept) needed += one.needed_s;
+    const std::string why = "they need about " + time_text(needed) + ", ";
+    const double left = std::max(0.0, deadline_s_ - clock_now());
+    const auto mebibytes = static_cast<long>(largest_bytes / (1 << 20));
+    findings_.leave_out(
+        "collectives of " + unswept_sizes(unswept, per_size),
+        options_.sweep_to_bytes > 0
+            ? why + "the budget has " + time_text(left) + " left; a longer --budget would help"
+            : why + "a tenth of the budget has no room (--sweep-to " + std::to_string(mebibytes) +
+                  "MiB takes what it needs)");
   }
 
   /// Everything that is asked, the same list on every rank.

@@ -157,6 +157,11 @@ void Findings::announce(int question, const MeasuredConfiguration& measured) {
   progress_.line(describe(schedule_->questions()[question].text(), measured));
 }
 
+void Findings::leave_out(const std::string& what, const std::string& why) {
+  left_out_.emplace_back(what, why);
+  progress_.line("left out " + what + ": " + why);
+}
+
 void Findings::close() {
   for (int q = 0; q < static_cast<int>(records_.size()); ++q) {
     MeasuredConfiguration* kept = known(q);
@@ -181,6 +186,7 @@ void Findings::print() const {
   summary.profile = profile_;
   summary.seconds = clock_now() - job_.started_s;
   summary.stopped_early = stop_requested();
+  summary.left_out = left_out_;
   for (const auto& [q, reason] : schedule_->left_out()) {
     summary.left_out.push_back({schedule_->questions()[q].text(), reason});
   }

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "measure/job.h"
@@ -38,6 +39,8 @@ class Findings {
   void begin(Schedule& schedule);
   /// A block's result.
   void take(const Block& block, const StepRecord& record, double block_s);
+  /// Tells what was asked for and not measured, and why.
+  void leave_out(const std::string& what, const std::string& why);
   /// Tells of the questions that were not told of yet.
   void close();
   /// On standard output.
@@ -67,6 +70,7 @@ class Findings {
   Store store_;
   Profile profile_;
   Schedule* schedule_ = nullptr;
+  std::vector<std::pair<std::string, std::string>> left_out_;
   double saved_s_ = 0, save_cost_s_ = 0;
   std::vector<StepRecord> records_;  // by question
   std::vector<bool> announced_;

@@ -22,11 +22,13 @@ CLI::Validator positive() {
   return CLI::Validator(complaint, "POSITIVE");
 }
 
+constexpr double kSmallestSweep = 1024, kLargestSweep = 4.0 * 1024 * 1024 * 1024;  // bytes
+
 /// What is behind options that are not plain numbers or names.
 struct Texts {
   std::string models, batches, local_batches, world_sizes,
-      strategies = "ddp", budget = "5m", timeout = "60s", memory, collectives, bucket = "25MiB",
-      first_bucket = "1MiB", compute = "real";
+      strategies = "ddp", budget = "5m", timeout = "60s", memory, collectives, sweep_to,
+      bucket = "25MiB", first_bucket = "1MiB", compute = "real";
   bool channels_last = false;
 };
 
@@ -141,6 +143,14 @@ size_t bucket_bytes(const std::string& option, const std::string& text,
                    "the default is " + default_text + ")");
 }
 
+/// 0: not said.
+double sweep_to_bytes(const std::string& text) {
+  if (text.empty()) return 0;
+  const double bytes = parse_option("--sweep-to", text, parse_size).value();
+  if (bytes >= kSmallestSweep && bytes <= kLargestSweep) return bytes;
+  throw UsageError("--sweep-to \"" + text + "\" (must be from 1KiB, where sweeps begin, to 4GiB)");
+}
+
 void read_texts(const Texts& texts, MeasureOptions& options) {
   options.models = parse_option("--model", texts.models, parse_name_list);
   options.batches = parse_option("--batch", texts.batches, parse_int_list);
@@ -156,6 +166,7 @@ void read_texts(const Texts& texts, MeasureOptions& options) {
       .first_bytes = bucket_bytes("--first-bucket", texts.first_bucket, defaults.first_bucket),
       .cap_bytes = bucket_bytes("--bucket", texts.bucket, defaults.bucket)};
   options.collectives = parse_option("--collectives", texts.collectives, parse_collectives);
+  options.sweep_to_bytes = sweep_to_bytes(texts.sweep_to);
   for (const std::string& strategy : options.strategies) find_strategy(strategy);
   Precision precision = find_precision(options.precision);
   precision.channels_last |= texts.channels_last;
@@ -225,6 +236,11 @@ std::optional<CommandLine> parse_command_line(int argc, const char* const* argv)
   app.add_option(
       "--collectives", texts.collectives,
       "to sweep alone: " + collective_names() + ", or all (default: what the strategies send)");
+  app.add_option(
+      "--sweep-to", texts.sweep_to,
+      "sweep every size up to this one, such as 512MiB, whatever part of the budget that "
+      "takes (default: up to 512MiB as far as a tenth of the budget goes, a minute at "
+      "most)");
   app.add_option("--budget", texts.budget, "time for everything, such as 90s or 5m")
       ->capture_default_str();
   bool devices = false;

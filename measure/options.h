@@ -27,6 +27,7 @@ struct MeasureOptions {
   int accumulation = 1;     ///< micro-steps per step
   BucketLimits buckets;
   std::vector<Collective> collectives;  ///< to sweep; empty: what the strategies send
+  double sweep_to_bytes = 0;            ///< whatever that takes; 0: what a tenth has room for
   std::string input;                    ///< `CxHxW`; empty: the workload's
   int threads = 1;                      ///< per rank
   std::string store;

@@ -21,6 +21,7 @@ struct Turn {
   Collective collective = Collective::kAllreduce;
   double size_bytes = 0;
   int repetitions = 0;
+  double expected_s = 0;
 };
 
 SweepPoint* find_point(std::vector<SweepPoint>& points, Collective collective,
@@ -87,7 +88,7 @@ class Rota {
     }
   }
 
-  /// The next turn that fits before the deadline; repetitions 0: none.
+  /// The next turn that fits before its deadline; repetitions 0: none.
   Turn next() {
     for (size_t tried = 0; tried < turns_.size(); ++tried) {
       Turn turn = turns_[at_];
@@ -100,10 +101,14 @@ class Rota {
         continue;
       }
       const double once = expected(turn, p);
-      const double room = options_.deadline_s - clock_now() - once;  // the warm-up repetition
+      const double deadline_s = p.samples_s.empty()
+                                    ? std::max(options_.deadline_s, options_.first_deadline_s)
+                                    : options_.deadline_s;
+      const double room = deadline_s - clock_now() - once;  // the warm-up repetition
       if (room < once) continue;
       const double most = std::min({kBlockTime / once, double(kMostRepetitions), room / once});
       turn.repetitions = std::max(1, static_cast<int>(most));
+      turn.expected_s = once * (1 + turn.repetitions);
       return turn;
     }
     return {};
@@ -116,11 +121,20 @@ class Rota {
 
   bool round_done() const { return at_ == 0; }
 
+  std::vector<Unswept> unswept() {
+    std::vector<Unswept> out;
+    for (const Turn& turn : turns_) {
+      const SweepPoint& p = point_of(turn);
+      if (p.samples_s.empty()) out.push_back({p, 2 * expected(turn, p)});
+    }
+    return out;
+  }
+
  private:
   void add(const Job& job, size_t group, Collective collective, double size) {
     const Placement& placement = groups_[group].placement;
     const double bytes = sweep_bytes(collective, size, placement.world_size());
-    turns_.push_back({static_cast<int>(group), collective, bytes, 1});
+    turns_.push_back({static_cast<int>(group), collective, bytes, 1, 0});
     if (find_point(points_, collective, placement, bytes) == nullptr) {
       points_.push_back({collective_name(collective), job.world.transport(), placement, bytes, {}});
     }
@@ -168,6 +182,27 @@ double sweep_bytes(Collective collective, double size_bytes, int world_size) {
   return std::max(1.0, std::floor(size_bytes / unit)) * unit;
 }
 
+std::string unswept_sizes(const std::vector<Unswept>& unswept, size_t per_size) {
+  std::string text;
+  for (auto one = unswept.begin(); one != unswept.end();) {
+    const std::string size = format_bytes(Bytes<>(one->point.size_bytes));
+    const auto begin = one;
+    std::vector<std::string> placements;
+    for (; one != unswept.end() && format_bytes(Bytes<>(one->point.size_bytes)) == size; ++one) {
+      const std::string placement = one->point.placement.text();
+      if (std::ranges::find(placements, placement) == placements.end()) {
+        placements.push_back(placement);
+      }
+    }
+    text.append(text.empty() ? "" : ", ").append(size);
+    if (static_cast<size_t>(one - begin) == per_size) continue;
+    std::string where;
+    for (const std::string& p : placements) where.append(where.empty() ? "" : ", ").append(p);
+    text.append(" (").append(where).append(")");
+  }
+  return text;
+}
+
 std::vector<Collective> collectives_of(const std::vector<std::string>& strategies) {
   std::vector<Collective> collectives = {Collective::kAllreduce};
   for (const std::string& strategy : strategies) {
@@ -213,39 +248,44 @@ void SweepGroups::add(const Placement& placement, Communicator* group) {
   all_.push_back({placement, group});
 }
 
-void sweep(Job& job, const SweepGroups& sweep_groups, const SweepOptions& options,
-           std::vector<SweepPoint>& points, const std::function<void()>& saved) {
+std::vector<Unswept> sweep(Job& job, const SweepGroups& sweep_groups, const SweepOptions& options,
+                           std::vector<SweepPoint>& points, const std::function<void()>& saved) {
   const std::vector<SweepGroup>& groups = sweep_groups.all();
-  if (groups.empty()) return;
+  if (groups.empty()) return {};
   std::unique_ptr<Rota> rota;
   if (job.leads()) rota = std::make_unique<Rota>(job, groups, options, points);
   Buffer buffer;
+  double patience_s = 1;
   while (true) {
     Turn turn;
     if (job.leads() && !stop_requested()) turn = rota->next();
     const Json command = job.next_command({{"group", turn.group},
                                            {"collective", static_cast<int>(turn.collective)},
                                            {"size", turn.size_bytes},
-                                           {"reps", turn.repetitions}},
-                                          1);
+                                           {"reps", turn.repetitions},
+                                           {"expected_s", turn.expected_s}},
+                                          patience_s);
     turn = {command.at("group"), static_cast<Collective>(command.at("collective").get<int>()),
-            command.at("size"), command.at("reps")};
+            command.at("size"), command.at("reps"), command.at("expected_s")};
     if (turn.repetitions == 0) break;
+    patience_s = std::max(1.0, turn.expected_s);
     const SweepGroup& at = groups[turn.group];
     if (at.group == nullptr) continue;
     job.enter("sweeping " + std::string(collective_name(turn.collective)) + " of " +
-              format_bytes(Bytes<>(turn.size_bytes)) + " over " +
-              std::to_string(at.placement.world_size()) + " ranks");
+                  format_bytes(Bytes<>(turn.size_bytes)) + " over " +
+                  std::to_string(at.placement.world_size()) + " ranks",
+              turn.expected_s);
     const std::vector<double> mine = time_collective(*at.group, buffer, turn, job.watchdog);
     const std::vector<std::string> all = at.group->gather(Json(mine).dump(), 0);
     if (!job.leads()) continue;
     rota->record(turn, over_ranks(all, turn.collective));
     if (rota->round_done()) saved();
   }
-  if (job.leads()) {
-    std::erase_if(points, [](const SweepPoint& p) { return p.samples_s.empty(); });
-    saved();
-  }
+  if (!job.leads()) return {};
+  std::vector<Unswept> unswept = rota->unswept();
+  std::erase_if(points, [](const SweepPoint& p) { return p.samples_s.empty(); });
+  saved();
+  return unswept;
 }
 
 }  // namespace forerun

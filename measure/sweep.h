@@ -13,9 +13,10 @@ namespace forerun {
 
 struct SweepOptions {
   double smallest_bytes = 1024, largest_bytes = 512.0 * 1024 * 1024;
-  double factor = 4;         ///< between neighbouring sizes
-  double deadline_s = 0;     ///< on clock_now()
-  size_t most_samples = 60;  ///< per size, group and collective
+  double factor = 4;            ///< between neighbouring sizes
+  double deadline_s = 0;        ///< on clock_now()
+  double first_deadline_s = 0;  ///< of points without samples, where it is later
+  size_t most_samples = 60;     ///< per size, group and collective
   std::vector<Collective> collectives = {Collective::kAllreduce};
 };
 
@@ -50,12 +51,22 @@ class SweepGroups {
   std::vector<SweepGroup> all_;
 };
 
+/// A point that a sweep had no time for.
+struct Unswept {
+  SweepPoint point;  ///< without samples
+  double needed_s = 0;
+};
+
+/// `134 MB (2+2), 537 MB`: their sizes, which ascend, with placements where a size has fewer than
+/// `per_size`.
+std::string unswept_sizes(const std::vector<Unswept>& unswept, size_t per_size);
+
 /// Adds samples to rank 0's `points`, smallest sizes first, all taking turns, until every point is
 /// precise, has most_samples, or the deadline comes. A sample is the minimum over ranks: a rank
 /// that came early only waited. Of a broadcast or reduce it is the maximum: there ranks may leave
 /// before the last one has its data. See Communicator::timed_runs() for what is timed. `saved` is
-/// called on rank 0 after each round. Collective over the job.
-void sweep(Job& job, const SweepGroups& groups, const SweepOptions& options,
-           std::vector<SweepPoint>& points, const std::function<void()>& saved);
+/// called on rank 0 after each round. Returns there what has no samples. Collective over the job.
+std::vector<Unswept> sweep(Job& job, const SweepGroups& groups, const SweepOptions& options,
+                           std::vector<SweepPoint>& points, const std::function<void()>& saved);
 
 }  // namespace forerun

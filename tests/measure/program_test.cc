@@ -95,6 +95,57 @@ TEST(Measure, JsonIsOneDocument) {
   EXPECT_FALSE(document.at("network").empty());
 }
 
+std::set<double> swept_sizes(const std::filesystem::path& store) {
+  std::set<double> sizes;
+  for (const SweepPoint& point : load_profile(store / "profile.json").network) {
+    EXPECT_FALSE(point.samples_s.empty());
+    sizes.insert(point.size_bytes);
+  }
+  return sizes;
+}
+
+TEST(Measure, SweepsToTheSizeThatWasAskedFor) {
+  const TemporaryFolder folder;
+  const auto measure = [&](const std::string& size, const std::string& budget) {
+    return run_measure({"--model", "mnist-cnn", "--local-batch", "4", "--world-sizes", "2",
+                        "--budget", budget, "--sweep-to", size, "--oversubscribe", "--store",
+                        folder.path()});
+  };
+  const Finished small = measure("10000", "6s");
+  ASSERT_EQ(small.exit_code, 0) << small.err;
+  EXPECT_EQ(swept_sizes(folder.path()), (std::set<double>{1024, 4096, 10000}));
+  EXPECT_FALSE(holds(small.err, "left out collectives")) << small.err;
+  const Finished large = measure("8MiB", "20s");
+  ASSERT_EQ(large.exit_code, 0) << large.err;
+  EXPECT_EQ(*swept_sizes(folder.path()).rbegin(), 8 << 20);
+  EXPECT_FALSE(holds(large.err, "left out collectives")) << large.err;
+}
+
+TEST(Measure, SaysWhatItDidNotSweepAndWhy) {
+  const TemporaryFolder folder;
+  const auto measure = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> command = {"--model",        "mnist-cnn",   "--local-batch", "4",
+                                        "--store",        folder.path(), "--world-sizes", "2",
+                                        "--oversubscribe"};
+    command.insert(command.end(), more.begin(), more.end());
+    return run_measure(command);
+  };
+  const Finished brief =
+      measure({"--budget", "1s", "--sweep-to", "4GiB", "--memory-per-rank", "16GiB"});
+  const std::string said = sentence(brief.err, "left out collectives of ");
+  EXPECT_TRUE(holds(said, "4.29 GB: they need about ")) << said;
+  EXPECT_TRUE(holds(said, "; a longer --budget would help")) << said;
+  const Finished full =
+      measure({"--budget", "10s", "--sweep-to", "300MB", "--memory-per-rank", "1GB", "--json"});
+  ASSERT_EQ(full.exit_code, 0) << full.err;
+  EXPECT_TRUE(holds(full.err,
+                    "left out collectives of more than 150 MB: a buffer may take a "
+                    "quarter of a rank's 1.00 GB"))
+      << full.err;
+  EXPECT_EQ(Json::parse(full.out).at("left_out").at(0).at("what"),
+            "collectives of more than 150 MB");
+}
+
 TEST(Measure, ModelsListsTheZoo) {
   const Finished done = run_measure({"models", "--json"});
   ASSERT_EQ(done.exit_code, 0) << done.err;
@@ -130,6 +181,11 @@ TEST(Measure, RefusesBadInputBeforeItStarts) {
        "--bucket \"0\" (must be at least 4 bytes, one gradient; the default is 25MiB)"},
       {{"--first-bucket", "3B"}, 2, "--first-bucket \"3B\" (must be at least 4 bytes"},
       {{"--bucket", ""}, 2, "--bucket \"\""},
+      {{"--sweep-to", "512"},
+       2,
+       "--sweep-to \"512\" (must be from 1KiB, where sweeps begin, to 4GiB)"},
+      {{"--sweep-to", "8GiB"}, 2, "where sweeps begin, to 4GiB)"},
+      {{"--sweep-to", "large"}, 2, "--sweep-to \"large\" (expected a size"},
       {{"--model", "no/such/model.pt"}, 2, "no/such/model.pt: no such file"},
       {{"--input", "3x32", "--model", "resnet18"}, 2, "3x224x224"},
       {{"--world-sizes", "100000"}, 2, "--oversubscribe"},

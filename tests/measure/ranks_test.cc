@@ -159,6 +159,32 @@ TEST(Sweep, MeasuresEveryCollectiveOnEveryGroup) {
   }
 }
 
+TEST(Sweep, MeasuresEveryPointOnceBeyondItsDeadline) {
+  Watchdog watchdog(60, [](const std::string&) {});
+  Job job = two_hosts(watchdog);
+  const Groups prefixes(world(), {2, 4});
+  const SweepGroups groups(job, prefixes, {2, 4});
+  SweepOptions options;
+  options.largest_bytes = 8192;
+  options.deadline_s = clock_now();
+  options.first_deadline_s = clock_now() + 60;
+  std::vector<SweepPoint> points;
+  EXPECT_TRUE(sweep(job, groups, options, points, [] {}).empty());
+  if (world().rank() == 0) {
+    EXPECT_EQ(points.size(), 3u * 3u);  // groups x 1, 4, 8 KiB
+  }
+  for (const SweepPoint& p : points) EXPECT_FALSE(p.samples_s.empty());
+  options.first_deadline_s = 0;
+  options.largest_bytes = 16384;
+  const std::vector<Unswept> unswept = sweep(job, groups, options, points, [] {});
+  if (world().rank() > 0) return;
+  EXPECT_EQ(unswept.size(), 3u);  // groups, at 16 KiB: smaller sizes have samples
+  for (const Unswept& one : unswept) {
+    EXPECT_EQ(one.point.size_bytes, 16384);
+    EXPECT_GT(one.needed_s, 0);
+  }
+}
+
 constexpr int kSteps = 20;
 constexpr int kBatch = 24;  // global
 

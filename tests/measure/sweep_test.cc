@@ -26,6 +26,21 @@ TEST(SweepBytes, AreWholeBlocks) {
   EXPECT_EQ(sweep_bytes(Collective::kReduceScatter, 4, 64), 256);    // at least one each
 }
 
+Unswept unswept(const std::string& collective, const Placement& placement, double size_bytes) {
+  return {{collective, "mpi", placement, size_bytes, {}}, 1};
+}
+
+TEST(UnsweptSizes, NamePlacementsWhereOthersHaveTheSize) {
+  const Placement two({2}), four({2, 2});
+  EXPECT_EQ(unswept_sizes({unswept("allreduce", four, 1e6), unswept("allreduce", two, 4e6),
+                           unswept("allreduce", four, 4e6)},
+                          2),
+            "1.00 MB (" + four.text() + "), 4.00 MB");
+  EXPECT_EQ(unswept_sizes({unswept("reduce", four, 1e6), unswept("broadcast", four, 1e6)}, 4),
+            "1.00 MB (" + four.text() + ")");
+  EXPECT_EQ(unswept_sizes({}, 2), "");
+}
+
 TEST(CollectivesOf, AreWhatStrategiesSendBetweenProcesses) {
   using enum Collective;
   EXPECT_EQ(collectives_of({"ddp"}), (std::vector{kAllreduce}));
