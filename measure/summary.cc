@@ -6,6 +6,7 @@
 #include <map>
 #include <tuple>
 
+#include "measure/communication_table.h"
 #include "measure/disturbance.h"
 #include "model/collective_kind.h"
 #include "model/io/command_line.h"
@@ -137,6 +138,19 @@ void print_workload(const WorkloadProfile& workload) {
                                           ? format_bytes(Bytes<>(*c->peak_memory_bytes)).c_str()
                                           : "");
   }
+  std::cout << communication_table(workload);
+}
+
+Json figures_json(const CommunicationFigures& figures) {
+  Json out = Json::object();
+  const auto add = [&](const char* key, const std::optional<MedianEstimate>& e) {
+    if (e) out[key] = {{"median", e->median}, {"low", e->low}, {"high", e->high}};
+  };
+  add("exposed_s", figures.exposed_s);
+  add("waiting_s", figures.waiting_s);
+  add("slower_inside", figures.slower_inside);
+  add("slows_compute", figures.slows_compute);
+  return out;
 }
 
 double largest_overhead(const Profile& profile) {
@@ -184,6 +198,7 @@ Json summary_json(const Summary& summary) {
         row["samples"] = c.step_times().size();
         row["throughput_samples_per_s"] = throughput(c);
         row["overhead_relative"] = c.overhead_relative;
+        if (c.at.world_size() > 1) row["communication"] = figures_json(c.communication);
         row["disturbed_steps"] = step_count(c.disturbed) + disturbed_steps(c.ranks);
       }
       if (const double energy = energy_per_step_j(c)) row["energy_per_step_j"] = energy;
@@ -219,7 +234,12 @@ void print_summary(const Summary& summary, bool json) {
     print_workload(workload);
     for (const MeasuredConfiguration& c : workload.configurations) all.push_back(&c);
   }
-  std::cout << "\nstep: median, with the 95 % confidence interval of the median. Measuring took "
+  const bool communicates = std::ranges::any_of(all, [](const MeasuredConfiguration* c) {
+    return c->at.world_size() > 1 && !c->ranks.empty();
+  });
+  std::cout << "\n";
+  if (communicates) std::cout << communication_legend();
+  std::cout << "step: median, with the 95 % confidence interval of the median. Measuring took "
             << formatted("%.2f", 100 * largest_overhead(summary.profile))
             << " % of a step at most.\n"
             << disturbance_report(all)

@@ -24,6 +24,7 @@ TEST(Measure, FillsAProfileAndContinuesIt) {
   const Finished first = run_measure(command);
   ASSERT_EQ(first.exit_code, 0) << first.err;
   EXPECT_TRUE(holds(first.out, "mnist-cnn")) << first.out;
+  EXPECT_TRUE(holds(first.out, "\n  communication")) << first.out;
   const Profile profile = load_profile(store + "/profile.json");
   EXPECT_TRUE(holds(profile.machine.fingerprint, "1 thread per rank"));
   EXPECT_TRUE(holds(profile.machine.launch_line, "-np")) << profile.machine.launch_line;
@@ -84,7 +85,11 @@ TEST(Measure, JsonIsOneDocument) {
   ASSERT_EQ(done.exit_code, 0) << done.err;
   const Json document = Json::parse(done.out);
   EXPECT_EQ(document.at("configurations").size(), 1u);
-  EXPECT_GT(document.at("configurations").at(0).at("step_time_s").get<double>(), 0);
+  const Json& configuration = document.at("configurations").at(0);
+  EXPECT_GT(configuration.at("step_time_s").get<double>(), 0);
+  const Json& exposed = configuration.at("communication").at("exposed_s");
+  EXPECT_LE(exposed.at("low").get<double>(), exposed.at("median").get<double>());
+  EXPECT_LE(exposed.at("median").get<double>(), exposed.at("high").get<double>());
   // On two ranks an all-reduce moves its buffer once over each link, an all-gather half of it.
   for (const Json& row : document.at("network")) {
     const double algbw = row.at("algbw_bytes_per_s");
