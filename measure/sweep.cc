@@ -147,14 +147,17 @@ class Rota {
   /// Of one repetition: measured, or from the largest smaller size that was.
   double expected(const Turn& turn, const SweepPoint& p) const {
     if (!p.samples_s.empty()) return typical(p);
-    double estimate = 1e-4;
+    const SweepPoint* nearest = nullptr;
     for (const SweepPoint& known : points_) {
       if (known.placement == p.placement && known.collective == p.collective &&
-          known.size_bytes < turn.size_bytes && !known.samples_s.empty()) {
-        estimate = std::max(estimate, typical(known) * turn.size_bytes / known.size_bytes);
+          known.size_bytes < turn.size_bytes && !known.samples_s.empty() &&
+          (nearest == nullptr || known.size_bytes > nearest->size_bytes)) {
+        nearest = &known;
       }
     }
-    return estimate;
+    const double least = 1e-4;
+    if (nearest == nullptr) return least;
+    return std::max(least, typical(*nearest) * turn.size_bytes / nearest->size_bytes);
   }
 
   const std::vector<SweepGroup>& groups_;

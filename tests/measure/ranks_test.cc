@@ -185,6 +185,22 @@ TEST(Sweep, MeasuresEveryPointOnceBeyondItsDeadline) {
   }
 }
 
+TEST(Sweep, ExpectsOfASizeWhatTheNearestSmallerOneTook) {
+  Watchdog watchdog(60, [](const std::string&) {});
+  Job job = two_hosts(watchdog);
+  const Groups prefixes(world(), {2, 4});
+  const SweepGroups groups(job, prefixes, {2, 4});
+  SweepOptions options;
+  options.largest_bytes = 16384;
+  options.deadline_s = clock_now() + 10;
+  std::vector<SweepPoint> points;
+  for (const SweepGroup& g : groups.all()) {  // 1 KiB is all latency: 16 of them would not fit
+    points.push_back({"allreduce", "mpi", g.placement, 1024, std::vector<double>(6, 5.0)});
+    points.push_back({"allreduce", "mpi", g.placement, 4096, std::vector<double>(6, 1e-3)});
+  }
+  EXPECT_TRUE(sweep(job, groups, options, points, [] {}).empty());
+}
+
 constexpr int kSteps = 20;
 constexpr int kBatch = 24;  // global
 
