@@ -199,9 +199,33 @@ readme_commands() {
 run_readme() {
   [[ -e $store/profile.json ]] || run_quickstart
   local command
+  : >"$work/readme.all"
   while IFS= read -r command; do
     check "README: $command" readme_command_works "$command"
+    cat "$work/readme.out" >>"$work/readme.all"
   done < <(readme_commands)
+  check "README: what its commands print" prints_all "$work/readme.all" readme_output
+  ACCURACY=$root/build/bin/accuracy tests/accuracy/run.sh 2>/dev/null | grep '^|' >"$work/accuracy.out"
+  check "ACCURACY.md: what its command prints" prints_all ACCURACY.md cat "$work/accuracy.out"
+}
+# Blocks that say so: output that is the same on every machine.
+readme_output() {
+  awk '/<!-- printed by a command above -->/ { said = 1; next }
+       /^```$/ { inside = said && !inside; said = 0; next }
+       inside { print }' README.md
+}
+# prints_all FILE COMMAND...: every line of what COMMAND prints, of which there is one, is in FILE.
+prints_all() {
+  local file=$1 line lines=0 missing=0
+  shift
+  while IFS= read -r line; do
+    lines=$((lines + 1))
+    if ! grep -qFx -- "$line" "$file"; then
+      printf 'not there: %s\n' "$line" >&2
+      missing=$((missing + 1))
+    fi
+  done < <("$@")
+  ((lines > 0 && missing == 0))
 }
 readme_command_works() {
   if ! HOME=$work/home FORERUN_HOME=$store PATH=$root/build/bin:$PATH \
