@@ -216,16 +216,16 @@ readme_output() {
 }
 # prints_all FILE COMMAND...: every line of what COMMAND prints, of which there is one, is in FILE.
 prints_all() {
-  local file=$1 line lines=0 missing=0
+  local file=$1 line lines=0 absent=0
   shift
   while IFS= read -r line; do
     lines=$((lines + 1))
     if ! grep -qFx -- "$line" "$file"; then
       printf 'not there: %s\n' "$line" >&2
-      missing=$((missing + 1))
+      absent=$((absent + 1))
     fi
   done < <("$@")
-  ((lines > 0 && missing == 0))
+  ((lines > 0 && absent == 0))
 }
 readme_command_works() {
   if ! HOME=$work/home FORERUN_HOME=$store PATH=$root/build/bin:$PATH \
