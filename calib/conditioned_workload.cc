@@ -56,9 +56,10 @@ void ConditionedWorkload::predict_chunk(const Configuration* at, Eigen::Index co
   const WorkloadVector prior_variance = given_.series.workload_prior_sd.array().square();
   Eigen::MatrixXd cross(given_.weights.size(), count);
   Eigen::MatrixXd by_network(kNetworkParameters, count);
+  const std::vector<Linearization> formulas = linearize_steps(
+      given_.network, given_.parameters, given_.traits, {at, static_cast<size_t>(count)});
   for (Eigen::Index i = 0; i < count; ++i) {
-    const Linearization formula =
-        linearize_step(given_.network, given_.parameters, given_.traits, at[i]);
+    const Linearization& formula = formulas[i];
     const ProcessPoint point{coordinates_of(at[i]), formula.communication_share()};
     cross.col(i) = cross_covariance(given_, point, formula.by_workload);
     by_network.col(i) = formula.by_network;

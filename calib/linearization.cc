@@ -24,12 +24,24 @@ Linearization linearization_of(const Jet& time) {
 
 }  // namespace
 
-Linearization linearize_step(const NetworkVector& network, const WorkloadVector& workload,
-                             const WorkloadTraits& traits, const Configuration& at) {
+std::vector<Linearization> linearize_steps(const NetworkVector& network,
+                                           const WorkloadVector& workload,
+                                           const WorkloadTraits& traits,
+                                           std::span<const Configuration> at) {
   const auto n = variables<kNetworkParameters>(network, 0);
   const auto w = variables<kWorkloadParameters>(workload, kNetworkParameters);
-  return linearization_of(
-      step_time(make_step_model(n.data(), w.data(), traits), at).total().value());
+  const StepModel<Jet> model = make_step_model(n.data(), w.data(), traits);
+  std::vector<Linearization> out;
+  out.reserve(at.size());
+  for (const Configuration& one : at) {
+    out.push_back(linearization_of(step_time(model, one).total().value()));
+  }
+  return out;
+}
+
+Linearization linearize_step(const NetworkVector& network, const WorkloadVector& workload,
+                             const WorkloadTraits& traits, const Configuration& at) {
+  return linearize_steps(network, workload, traits, {&at, 1}).front();
 }
 
 Linearization linearize_wire(const NetworkVector& network, const WorkloadVector& workload,

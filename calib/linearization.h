@@ -2,6 +2,8 @@
 #pragma once
 
 #include <Eigen/Dense>
+#include <span>
+#include <vector>
 
 #include "calib/parameters.h"
 
@@ -23,7 +25,11 @@ struct Linearization {
   double communication_share() const { return by_network[kContention]; }
 };
 
-/// ln step_time() at the parameters.
+/// ln step_time() at the parameters, of each configuration.
+std::vector<Linearization> linearize_steps(const NetworkVector& network,
+                                           const WorkloadVector& workload,
+                                           const WorkloadTraits& traits,
+                                           std::span<const Configuration> at);
 Linearization linearize_step(const NetworkVector& network, const WorkloadVector& workload,
                              const WorkloadTraits& traits, const Configuration& at);
 

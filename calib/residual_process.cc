@@ -47,6 +47,7 @@ struct Matern {
 };
 
 Matern matern32(double distance, double length) {
+  if (distance == 0) return {1, 0};
   const double d = std::sqrt(3.0) * std::fabs(distance) / length;
   const double decay = std::exp(-d);
   return {(1 + d) * decay, d * d * decay};
@@ -59,7 +60,8 @@ bool same_placement(const Coordinates& a, const Coordinates& b) {
 }
 
 double scale_distance(const Coordinates& a, const Coordinates& b) {
-  return std::hypot(a.nodes - b.nodes, a.ranks_per_node - b.ranks_per_node);
+  const double nodes = a.nodes - b.nodes, ranks = a.ranks_per_node - b.ranks_per_node;
+  return std::sqrt(nodes * nodes + ranks * ranks);  // std::hypot() guards against overflow, slowly
 }
 
 }  // namespace

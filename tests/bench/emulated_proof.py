@@ -95,7 +95,7 @@ class Proof:
         compute = (backward + median_of(alone, "forward_s")) * scale
         sizes = [int(n) for n in self.options.hosts.split(",")]
         once = sum(compute + max(0.1 * communication, communication - backward * scale) for n in sizes)
-        budget = self.options.start + (2 + self.options.steps) * once * 1.15
+        budget = self.options.start + (4 + self.options.steps) * once * 1.15  # 2 to warm up, the rest in blocks
         run([CLUSTER, "run", "--name", "proof", "--hosts", max(sizes), "--bandwidth",
              f"{self.options.bandwidth}mbit", *(["--mpi-defaults"] if self.options.mpi_defaults else []), "--",
              self.bin / "measure", "--model", model, "--local-batch", LOCAL_BATCH, "--world-sizes",
