@@ -313,14 +313,15 @@ Calibration calibrate(const std::vector<Observation>& rows, const Profile* profi
 
 std::map<std::string, std::vector<FitPoint>> points_by_workload(
     const std::vector<Observation>& rows, const Calibration& calibration) {
+  std::map<const NetworkCalibration*, std::vector<Observation>> by_network;
+  for (const Observation& row : rows)
+    by_network[calibration.network_of(row.cluster)].push_back(row);
+  by_network.erase(nullptr);
   std::map<std::string, std::vector<FitPoint>> out;
   const bool several = calibration.networks.size() > 1;
-  const auto clusters = by_cluster(rows);
-  for (const NetworkCalibration& network : calibration.networks) {
-    const auto of_cluster = clusters.find(network.cluster);
-    if (of_cluster == clusters.end()) continue;
-    for (WorkloadEvidence& w : gather_evidence(of_cluster->second).workloads) {
-      out[prefix(network.cluster, several, ':') + w.traits.name] = std::move(w.points);
+  for (const auto& [network, of_network] : by_network) {
+    for (WorkloadEvidence& w : gather_evidence(of_network).workloads) {
+      out[prefix(network->cluster, several, ':') + w.traits.name] = std::move(w.points);
     }
   }
   return out;

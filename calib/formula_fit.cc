@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "model/error.h"
+
 namespace forerun {
 namespace {
 
@@ -159,6 +161,7 @@ FormulaFit fit_formulas(const Evidence& evidence, const Priors& priors) {
               summary.BriefReport()};
     }
   }
+  if (best.report.empty()) throw Error("the formulas have no value near any of these step times");
   for (const size_t w : alone) solve(evidence, priors, {w}, true, best.parameters);
   return best;
 }

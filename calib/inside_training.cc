@@ -115,7 +115,7 @@ std::vector<SweepPoint> sweeps_of_copies(const Measured& all) {
       SweepPoint point{
           .collective = one.collective, .placement = m->at.placement, .size_bytes = one.size_bytes};
       for (size_t s = 0; s < one.end_s.size(); ++s) {
-        point.samples_s.push_back(one.end_s[s] - one.start_s[s]);
+        if (one.end_s[s] > one.start_s[s]) point.samples_s.push_back(one.end_s[s] - one.start_s[s]);
       }
       out.push_back(std::move(point));
     }

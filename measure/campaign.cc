@@ -153,7 +153,7 @@ class Campaign {
         "collectives of " + unswept_sizes(unswept, per_size),
         options_.sweep_to_bytes > 0
             ? why + "the budget has " + time_text(left) + " left; a longer --budget would help"
-            : why + "a tenth of the budget has no room (--sweep-to " + std::to_string(mebibytes) +
+            : why + "more than sweeps may take (--sweep-to " + std::to_string(mebibytes) +
                   "MiB takes what it needs)");
   }
 

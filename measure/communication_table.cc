@@ -54,6 +54,7 @@ std::string communication_table(const WorkloadProfile& workload) {
   }
   if (rows.empty()) {
     const bool alone =
+        !workload.configurations.empty() &&
         std::ranges::all_of(workload.configurations,
                             [](const MeasuredConfiguration& c) { return c.at.world_size() == 1; });
     return alone ? "  communication: not measured (one rank)\n" : "";
@@ -71,7 +72,7 @@ std::string communication_table(const WorkloadProfile& workload) {
 
 std::string communication_legend() {
   return formatted(
-      "exposed: what the slowest rank stood still for; waiting: its compute beyond the mean of "
+      "exposed: the longest that any rank stood still; waiting: its compute beyond the mean of "
       "all;\ncollectives: their time inside training over alone; backward: its time beside them "
       "over alone.\nIn brackets the 95 %% confidence interval of the median; of fewer than %zu "
       "steps the smallest and largest.\n",

@@ -168,13 +168,11 @@ Prediction refused(const std::string& why) {
   return p;
 }
 
-/// Why nothing is known of a cluster that points name; empty where something is, or where neither
-/// says which cluster it means.
+/// Why nothing is predicted for a cluster that points name and the calibration does not know.
 std::string unknown_cluster(const Calibration& calibration, const std::string& cluster) {
   std::string known;
   for (const NetworkCalibration& network : calibration.networks) {
-    if (cluster.empty() || network.cluster == cluster || network.cluster.empty()) return "";
-    known += (known.empty() ? "" : ", ") + network.cluster;
+    if (!network.cluster.empty()) known += (known.empty() ? "" : ", ") + network.cluster;
   }
   return "cluster " + cluster + " was never measured (this calibration is of " + known +
          "); calibrate on rows of it";
@@ -186,11 +184,13 @@ void answer_points(const Arguments& a) {
   const Predictor predictor = load_predictor(a);
   const auto step_times = [&](const std::string& cluster, const std::string& model,
                               const std::vector<Configuration>& at) {
-    const std::string unknown = unknown_cluster(predictor.calibration(), cluster);
-    if (!unknown.empty()) return std::vector<Prediction>(at.size(), refused(unknown));
+    const Calibration& calibration = predictor.calibration();
+    if (cluster.empty()) return predictor.predict(model, at);
+    if (calibration.network_of(cluster) == nullptr) {
+      return std::vector<Prediction>(at.size(), refused(unknown_cluster(calibration, cluster)));
+    }
     // A calibration of several clusters names its workloads cluster:model.
-    const bool several = predictor.calibration().networks.size() > 1 && !cluster.empty();
-    return predictor.predict(several ? cluster + ":" + model : model, at);
+    return predictor.predict(calibration.networks.size() > 1 ? cluster + ":" + model : model, at);
   };
   std::cout << predict_points(table, step_times);
 }

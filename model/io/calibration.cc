@@ -310,6 +310,14 @@ const WorkloadCalibration* Calibration::find(const std::string& model) const {
   return found == workloads.end() ? nullptr : &*found;
 }
 
+const NetworkCalibration* Calibration::network_of(const std::string& cluster) const {
+  for (const NetworkCalibration& network : networks) {
+    if (network.cluster == cluster) return &network;
+  }
+  const bool only = networks.size() == 1 && (cluster.empty() || networks.front().cluster.empty());
+  return only ? &networks.front() : nullptr;
+}
+
 const Parameter* Calibration::parameter(const std::string& name) const {
   const auto found = std::find_if(parameters.begin(), parameters.end(),
                                   [&](const Parameter& p) { return p.name == name; });

@@ -149,6 +149,8 @@ struct Calibration {
   bool converged = true;
 
   const WorkloadCalibration* find(const std::string& model) const;
+  /// The network of a cluster; the only one where either has no name. nullptr: not known.
+  const NetworkCalibration* network_of(const std::string& cluster) const;
   /// The parameter by name, or nullptr.
   const Parameter* parameter(const std::string& name) const;
 };

@@ -218,6 +218,7 @@ TEST(Plan, BeginsWithTheWidthsThatPredictPrints) {
   calibration.networks.at(0).interval_scale = 2;  // as after a second fit that missed
   const Predictor predictor(calibration);
   const MeasurementPlan plan = plan_measurements(predictor, 0);
+  ASSERT_FALSE(plan.uncertainty.empty());
   for (const Uncertainty& u : plan.uncertainty) {
     const WorkloadCalibration& w = *calibration.find(u.workload);
     const int most = calibration.networks.at(0).max_gpus_per_node;
