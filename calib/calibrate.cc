@@ -113,11 +113,6 @@ void normalize_weights(std::vector<Hypothesis>& hypotheses) {
   }
 }
 
-/// What names begin with where there are several clusters: `cluster:`, or nothing.
-std::string prefix(const std::string& cluster, bool several, char separator) {
-  return several && !cluster.empty() ? cluster + separator : "";
-}
-
 /// Adds one cluster's network and workloads.
 void add_cluster(Calibration& calibration, const std::string& cluster, bool several,
                  Evidence evidence, const Ingredients& ingredients) {
@@ -164,7 +159,7 @@ void add_cluster(Calibration& calibration, const std::string& cluster, bool seve
   }
 
   const ClusterFit& first = fits.front();
-  add_parameters(calibration.parameters, prefix(cluster, several, '.'), kNetworkNames,
+  add_parameters(calibration.parameters, cluster_prefix(cluster, several, '.'), kNetworkNames,
                  first.priors.network, first.parameters.network, first.network.covariance);
   for (size_t i = 0; i < evidence.workloads.size(); ++i) {
     WorkloadCalibration& w = workloads[i];
@@ -172,7 +167,7 @@ void add_cluster(Calibration& calibration, const std::string& cluster, bool seve
     w.network = static_cast<int>(calibration.networks.size());
     for (const ClusterFit& fit : fits)
       w.hypotheses.push_back(block_of(fit.priors.workloads[i], fit.parameters.workloads[i]));
-    w.name = prefix(cluster, several, ':') + w.name;
+    w.name = cluster_prefix(cluster, several, ':') + w.name;
     add_parameters(calibration.parameters, w.name + ".", kWorkloadNames, first.priors.workloads[i],
                    first.parameters.workloads[i], first.workloads[i].covariance);
     calibration.workloads.push_back(std::move(w));
@@ -204,7 +199,7 @@ Calibration fit_rows(const std::vector<Observation>& rows, const Profile* profil
     std::map<std::string, std::vector<const Observation*>> of_workload;
     for (const Observation& row : of_cluster) {
       const std::string name = workload_name(row.model, row.at);
-      of_workload[prefix(cluster, several, ':') + name].push_back(&row);
+      of_workload[cluster_prefix(cluster, several, ':') + name].push_back(&row);
     }
     for (WorkloadCalibration& w : calibration.workloads) {
       const auto same = of_workload.find(w.name);
@@ -321,7 +316,7 @@ std::map<std::string, std::vector<FitPoint>> points_by_workload(
   const bool several = calibration.networks.size() > 1;
   for (const auto& [network, of_network] : by_network) {
     for (WorkloadEvidence& w : gather_evidence(of_network).workloads) {
-      out[prefix(network->cluster, several, ':') + w.traits.name] = std::move(w.points);
+      out[cluster_prefix(network->cluster, several, ':') + w.traits.name] = std::move(w.points);
     }
   }
   return out;

@@ -34,7 +34,8 @@ struct FitPoints {
 FitPoints fit_points(const Rows& rows);
 
 /// A step on several ranks without its exposed communication is what one of them does by itself:
-/// adds it as a point of one rank, at batches that one rank alone did not run.
+/// adds it as a point of one rank, at batches that one rank alone did not run. What ranks of its
+/// node slow it by is left in: its noise allows for that.
 void add_own_shares(const Rows& rows, std::vector<FitPoint>& points);
 
 }  // namespace forerun

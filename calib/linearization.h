@@ -30,6 +30,7 @@ std::vector<Linearization> linearize_steps(const NetworkVector& network,
                                            const WorkloadVector& workload,
                                            const WorkloadTraits& traits,
                                            std::span<const Configuration> at);
+/// Of one.
 Linearization linearize_step(const NetworkVector& network, const WorkloadVector& workload,
                              const WorkloadTraits& traits, const Configuration& at);
 

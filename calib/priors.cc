@@ -12,8 +12,9 @@ namespace {
 
 constexpr double kFixed = 1e-4;  // sd of a parameter that is not in play
 constexpr double kTypicalBytes = 100e6;
-constexpr double kTimedSd = 1;       // of contention, where collectives were timed inside training
-constexpr double kCrowdingSd = 0.1;  // 7 % a doubling
+constexpr double kTimedSd = 1;  // of contention, where collectives were timed inside training
+// 7 % a doubling: two cores of a host slowed each other by 4 to 25 % (tests/calib/data/cores.json).
+constexpr double kCrowdingSd = 0.1;
 constexpr double kMeasuredSd = 0.2;  // of what was measured inside training, for any other scale
 
 double median_step_time(const WorkloadEvidence& workload) {

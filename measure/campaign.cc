@@ -100,7 +100,12 @@ class Campaign {
           progress_.bar((clock_now() - job_.started_s) / options_.budget_s,
                         deadline_s_ - clock_now(), "sweeping the network");
         });
-    if (!job_.leads() || groups.all().empty()) return;
+    if (!job_.leads()) return;
+    if (groups.all().empty()) {
+      if (options_.sweep_to_bytes > 0)
+        findings_.leave_out("all collectives", "one rank sends none");
+      return;
+    }
     tell_sweep(clock_now() - start);
     if (options_.sweep_to_bytes > 0 && sweep.largest_bytes < asked) {
       findings_.leave_out("collectives of more than " + size_text(sweep.largest_bytes),
@@ -146,7 +151,7 @@ class Campaign {
     if (unswept.empty()) return;
     double needed = 0;
     for (const Unswept& one : unswept) needed += one.needed_s;
-    const std::string why = "they need about " + time_text(needed) + ", ";
+    const std::string why = "they need at least " + time_text(needed) + ", ";
     const double left = std::max(0.0, deadline_s_ - clock_now());
     const auto mebibytes = static_cast<long>(largest_bytes / (1 << 20));
     findings_.leave_out(

@@ -44,16 +44,17 @@ std::string this_host() {
 }  // namespace
 
 std::string in_one_line(const std::string& what) {
-  std::string text = what.substr(0, what.find("\nException raised from "));
-  // TorchScript's message comes last: "RuntimeError: ...", after the lines of the program.
-  const size_t error = text.find("Traceback of TorchScript") == std::string::npos
-                           ? std::string::npos
-                           : text.rfind("Error: ");
-  if (error != std::string::npos) text.erase(0, text.rfind('\n', error) + 1);
-  std::istringstream lines(text);
+  std::istringstream lines(what.substr(0, what.find("\nException raised from ")));
   std::string joined;
+  bool program = false;  // TorchScript shows it around the place, indented, before it complains
   for (std::string line; std::getline(lines, line);) {
-    if (!line.empty()) joined.append(joined.empty() ? "" : " ").append(line);
+    if (line.ends_with("<--- HERE")) {
+      joined.clear();
+      program = true;
+      continue;
+    }
+    program = program && (line.empty() || line.front() == ' ');
+    if (!line.empty() && !program) joined.append(joined.empty() ? "" : " ").append(line);
   }
   return joined;
 }

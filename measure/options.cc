@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "measure/strategy/strategy.h"
+#include "measure/sweep.h"
 #include "model/error.h"
 #include "model/io/command_line.h"
 
@@ -22,7 +23,7 @@ CLI::Validator positive() {
   return CLI::Validator(complaint, "POSITIVE");
 }
 
-constexpr double kSmallestSweep = 1024, kLargestSweep = 4.0 * 1024 * 1024 * 1024;  // bytes
+constexpr double kLargestSweep = 4.0 * 1024 * 1024 * 1024;  // bytes
 
 /// What is behind options that are not plain numbers or names.
 struct Texts {

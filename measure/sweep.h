@@ -11,8 +11,10 @@
 
 namespace forerun {
 
+inline constexpr double kSmallestSweep = 1024;  // bytes
+
 struct SweepOptions {
-  double smallest_bytes = 1024, largest_bytes = 512.0 * 1024 * 1024;
+  double smallest_bytes = kSmallestSweep, largest_bytes = 512.0 * 1024 * 1024;
   double factor = 4;            ///< between neighbouring sizes
   double deadline_s = 0;        ///< on clock_now()
   double first_deadline_s = 0;  ///< of points without samples, where it is later
@@ -62,7 +64,7 @@ struct Unswept {
 std::string unswept_sizes(const std::vector<Unswept>& unswept, size_t per_size);
 
 /// Adds samples to rank 0's `points`, smallest sizes first, all taking turns, until every point is
-/// precise, has most_samples, or the deadline comes. A sample is the minimum over ranks: a rank
+/// precise, has most_samples, or its deadline comes. A sample is the minimum over ranks: a rank
 /// that came early only waited. Of a broadcast or reduce it is the maximum: there ranks may leave
 /// before the last one has its data. See Communicator::timed_runs() for what is timed. `saved` is
 /// called on rank 0 after each round. Returns there what has no samples. Collective over the job.

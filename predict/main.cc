@@ -189,8 +189,8 @@ void answer_points(const Arguments& a) {
     if (calibration.network_of(cluster) == nullptr) {
       return std::vector<Prediction>(at.size(), refused(unknown_cluster(calibration, cluster)));
     }
-    // A calibration of several clusters names its workloads cluster:model.
-    return predictor.predict(calibration.networks.size() > 1 ? cluster + ":" + model : model, at);
+    const bool several = calibration.networks.size() > 1;
+    return predictor.predict(cluster_prefix(cluster, several, ':') + model, at);
   };
   std::cout << predict_points(table, step_times);
 }

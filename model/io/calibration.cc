@@ -304,6 +304,10 @@ double Parameter::high() const {
   return log ? std::exp(estimate + kNormal90 * sd) : estimate + kNormal90 * sd;
 }
 
+std::string cluster_prefix(const std::string& cluster, bool several, char separator) {
+  return several && !cluster.empty() ? cluster + separator : "";
+}
+
 const WorkloadCalibration* Calibration::find(const std::string& model) const {
   const auto found = std::find_if(workloads.begin(), workloads.end(),
                                   [&](const WorkloadCalibration& w) { return w.name == model; });

@@ -96,6 +96,10 @@ struct Hypothesis {
   ResidualProcess process;
 };
 
+/// What names of a cluster's parameters and workloads begin with where a calibration is of several
+/// clusters: `cluster` and the separator. Empty where it is of one, or the cluster has no name.
+std::string cluster_prefix(const std::string& cluster, bool several, char separator);
+
 /// The network of one cluster.
 struct NetworkCalibration {
   std::string cluster;                 ///< empty where the observations name none

@@ -13,13 +13,15 @@ TEST(InOneLine, LeavesOutTheFramesOfCpp) {
 }
 
 TEST(InOneLine, TakesTheEndOfATracebackOfTorchScript) {
-  EXPECT_EQ(in_one_line("The following operation failed in the TorchScript interpreter.\n"
-                        "Traceback of TorchScript (most recent call last):\n"
-                        "  File \"<string>\", line 3, in forward\n"
-                        "  return x.matmul(self.head)\n"
-                        "         ~~~~~~~~ <--- HERE\n"
-                        "RuntimeError: mat1 and mat2 shapes cannot be multiplied\n(4x3 and 4x4)\n"),
-            "RuntimeError: mat1 and mat2 shapes cannot be multiplied (4x3 and 4x4)");
+  EXPECT_EQ(in_one_line(
+                "The following operation failed in the TorchScript interpreter.\n"
+                "Traceback of TorchScript (most recent call last):\n"
+                "  File \"<string>\", line 3, in forward\n"
+                "  return x.matmul(self.head)\n"
+                "         ~~~~~~~~ <--- HERE\n"
+                "  return x\n"
+                "RuntimeError: mat1 and mat2 shapes cannot be multiplied\n(Error: 4x3 and 4x4)\n"),
+            "RuntimeError: mat1 and mat2 shapes cannot be multiplied (Error: 4x3 and 4x4)");
 }
 
 TEST(InOneLine, KeepsWhatIsOneLine) {

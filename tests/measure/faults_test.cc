@@ -283,40 +283,35 @@ class ScriptOnTwoRanks {
   TemporaryFolder folder_;
 };
 
-/// After a fault that made rank 1 say `complaint`, `start_s` on clock_now().
-void expect_rank_1_threw(RunningJob& job, double start_s, const std::string& complaint) {
-  const Finished done = job.program().wait();
-  EXPECT_LT(clock_now() - start_s, 30);  // --timeout
+/// `fault` makes rank 1 throw in the middle of a step, and say `complaint`.
+void expect_rank_1_throws(const std::function<void(const ScriptOnTwoRanks&)>& fault,
+                          const std::string& complaint) {
+  const ScriptOnTwoRanks script;
+  const std::unique_ptr<RunningJob> job = script.run();
+  ASSERT_TRUE(job->started()) << job->program().err_so_far();
+  const double start = clock_now();
+  fault(script);
+  const Finished done = job->program().wait();
+  EXPECT_LT(clock_now() - start, 30);  // --timeout
   EXPECT_EQ(done.exit_code, 1);
   EXPECT_EQ(count(done.err, "measure: rank "), 1) << done.err;
   const std::string said = sentence(done.err, "measure: rank 1 on host ");
   EXPECT_TRUE(holds(said, complaint + " (while training net, 2 ranks x ")) << done.err;
   EXPECT_TRUE(said.ends_with(")")) << said;
-  job.expect_clean_end();
+  job->expect_clean_end();
+  script.write_offset(1, '\0');
+  job->expect_continuation();
 }
 
 TEST(Faults, RankThatThrowsInTheForwardPassIsNamed) {
-  const ScriptOnTwoRanks script;
-  const std::unique_ptr<RunningJob> job = script.run();
-  ASSERT_TRUE(job->started()) << job->program().err_so_far();
-  const double start = clock_now();
-  script.remove_offset(1);
-  expect_rank_1_threw(*job, start,
-                      ": RuntimeError: unable to open file <offset.bin> in read-only mode: "
-                      "No such file or directory (2)");
-  script.write_offset(1, '\0');
-  job->expect_continuation();
+  expect_rank_1_throws([](const ScriptOnTwoRanks& script) { script.remove_offset(1); },
+                       ": RuntimeError: unable to open file <offset.bin> in read-only mode: "
+                       "No such file or directory (2)");
 }
 
 TEST(Faults, RankThatThrowsInTheBackwardPassIsNamed) {
-  const ScriptOnTwoRanks script;
-  const std::unique_ptr<RunningJob> job = script.run();
-  ASSERT_TRUE(job->started()) << job->program().err_so_far();
-  const double start = clock_now();
-  script.write_offset(1, '1');
-  expect_rank_1_threw(*job, start, ": the derivative for 'igamma: input' is not implemented.");
-  script.write_offset(1, '\0');
-  job->expect_continuation();
+  expect_rank_1_throws([](const ScriptOnTwoRanks& script) { script.write_offset(1, '1'); },
+                       ": the derivative for 'igamma: input' is not implemented.");
 }
 
 TEST(Faults, StoppedRankEndsTheJobAfterTheTimeout) {

@@ -137,8 +137,9 @@ TEST(Measure, SaysWhatItDidNotSweepAndWhy) {
   };
   const Finished brief =
       measure({"--budget", "1s", "--sweep-to", "4GiB", "--memory-per-rank", "16GiB"});
+  EXPECT_EQ(brief.exit_code, kExitFailed) << brief.err;
   const std::string said = sentence(brief.err, "left out collectives of ");
-  EXPECT_TRUE(holds(said, "4.29 GB: they need about ")) << said;
+  EXPECT_TRUE(holds(said, "4.29 GB: they need at least ")) << said;
   EXPECT_TRUE(holds(said, "; a longer --budget would help")) << said;
   const Finished full =
       measure({"--budget", "10s", "--sweep-to", "300MB", "--memory-per-rank", "1GB", "--json"});

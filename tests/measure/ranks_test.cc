@@ -1,5 +1,7 @@
 // On real processes: run by the MPI launcher, every rank runs every case. Ranks 0 and 1 count as
 // one node, 2 and 3 as another.
+#include "tests/measure/ranks.h"
+
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
@@ -12,7 +14,6 @@
 #include "measure/launch/agreement.h"
 #include "measure/mpi/mpi_communicator.h"
 #include "measure/request.h"
-#include "measure/sweep.h"
 #include "measure/trainer.h"
 #include "model/error.h"
 #include "model/strategy.h"
@@ -20,9 +21,6 @@
 
 namespace forerun {
 namespace {
-
-MpiRuntime* g_mpi = nullptr;
-Communicator& world() { return g_mpi->world(); }
 
 using Floats = std::vector<float>;
 
@@ -115,90 +113,6 @@ TEST(Heartbeat, NamesTheRankThatIsSilent) {
     }
   }
   world().park();
-}
-
-/// This launch as two hosts of two ranks, for what asks for a Job.
-Job two_hosts(Watchdog& watchdog) {
-  RankMap map{{"a", "a", "b", "b"}, world().rank() % 2, 2};
-  return Job{world(), watchdog, map, Machine{}, clock_now()};
-}
-
-TEST(SweepGroups, AreNested) {
-  Watchdog watchdog(60, [](const std::string&) {});
-  Job job = two_hosts(watchdog);
-  const Groups prefixes(world(), {1, 2, 4});
-  const SweepGroups groups(job, prefixes, {1, 2, 4});
-  std::vector<std::string> placements;
-  for (const SweepGroup& g : groups.all()) {
-    placements.push_back(g.placement.text());
-    if (g.group != nullptr) {
-      EXPECT_EQ(g.group->size(), g.placement.world_size());
-    }
-  }
-  EXPECT_EQ(placements, (std::vector<std::string>{"2", "2+2", "1+1"}));
-  EXPECT_EQ(groups.all()[2].group != nullptr, world().rank() % 2 == 0);
-}
-
-TEST(Sweep, MeasuresEveryCollectiveOnEveryGroup) {
-  Watchdog watchdog(60, [](const std::string&) {});
-  Job job = two_hosts(watchdog);
-  const Groups prefixes(world(), {2, 4});
-  const SweepGroups groups(job, prefixes, {2, 4});
-  SweepOptions options;
-  options.largest_bytes = 8192;
-  options.most_samples = 5;
-  options.deadline_s = clock_now() + 60;
-  options.collectives.assign(kCollectives.begin(), kCollectives.end());
-  std::vector<SweepPoint> points;
-  sweep(job, groups, options, points, [] {});
-  if (world().rank() > 0) return;
-  EXPECT_EQ(points.size(), 3 * kCollectives.size() * 3);  // groups x collectives x 1, 4, 8 KiB
-  for (const SweepPoint& p : points) {
-    EXPECT_GE(p.samples_s.size(), 5u);
-    for (const double t : p.samples_s) EXPECT_GT(t, 0);
-  }
-}
-
-TEST(Sweep, MeasuresEveryPointOnceBeyondItsDeadline) {
-  Watchdog watchdog(60, [](const std::string&) {});
-  Job job = two_hosts(watchdog);
-  const Groups prefixes(world(), {2, 4});
-  const SweepGroups groups(job, prefixes, {2, 4});
-  SweepOptions options;
-  options.largest_bytes = 8192;
-  options.deadline_s = clock_now();
-  options.first_deadline_s = clock_now() + 60;
-  std::vector<SweepPoint> points;
-  EXPECT_TRUE(sweep(job, groups, options, points, [] {}).empty());
-  if (world().rank() == 0) {
-    EXPECT_EQ(points.size(), 3u * 3u);  // groups x 1, 4, 8 KiB
-  }
-  for (const SweepPoint& p : points) EXPECT_FALSE(p.samples_s.empty());
-  options.first_deadline_s = 0;
-  options.largest_bytes = 16384;
-  const std::vector<Unswept> unswept = sweep(job, groups, options, points, [] {});
-  if (world().rank() > 0) return;
-  EXPECT_EQ(unswept.size(), 3u);  // groups, at 16 KiB: smaller sizes have samples
-  for (const Unswept& one : unswept) {
-    EXPECT_EQ(one.point.size_bytes, 16384);
-    EXPECT_GT(one.needed_s, 0);
-  }
-}
-
-TEST(Sweep, ExpectsOfASizeWhatTheNearestSmallerOneTook) {
-  Watchdog watchdog(60, [](const std::string&) {});
-  Job job = two_hosts(watchdog);
-  const Groups prefixes(world(), {2, 4});
-  const SweepGroups groups(job, prefixes, {2, 4});
-  SweepOptions options;
-  options.largest_bytes = 16384;
-  options.deadline_s = clock_now() + 10;
-  std::vector<SweepPoint> points;
-  for (const SweepGroup& g : groups.all()) {  // 1 KiB is all latency: 16 of them would not fit
-    points.push_back({"allreduce", "mpi", g.placement, 1024, std::vector<double>(6, 5.0)});
-    points.push_back({"allreduce", "mpi", g.placement, 4096, std::vector<double>(6, 1e-3)});
-  }
-  EXPECT_TRUE(sweep(job, groups, options, points, [] {}).empty());
 }
 
 constexpr int kSteps = 20;

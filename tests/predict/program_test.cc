@@ -186,7 +186,22 @@ TEST_F(PredictProgram, CalibrationsThatLostAPartAreNamed) {
   }
 }
 
-TEST_F(PredictProgram, PointsOfSeveralClustersAndPrecisions) {
+/// What --points answers to `points` once `rows` are calibrated.
+class PredictPoints : public PredictProgram {
+ protected:
+  std::string answer(const std::vector<Observation>& rows, const std::string& points) {
+    save_calibration(folder_ / "calibration.json", calibrate_observations(rows, "made by hand"));
+    const Outcome o = predict("--points '" + write("points.csv", points).string() + "' --csv");
+    EXPECT_EQ(o.exit_code, 0) << o.err;
+    return o.out;
+  }
+};
+
+void expect_line(const std::string& text, const std::string& beginning) {
+  EXPECT_NE(text.find("\n" + beginning), std::string::npos) << text;
+}
+
+TEST_F(PredictPoints, OfSeveralClustersAndPrecisions) {
   std::vector<Observation> rows;
   for (const char* cluster : {"here", "there"}) {
     for (Observation o : hand_made_observations({.precision = "bfloat16"})) {
@@ -194,35 +209,27 @@ TEST_F(PredictProgram, PointsOfSeveralClustersAndPrecisions) {
       rows.push_back(o);
     }
   }
-  save_calibration(folder_ / "calibration.json", calibrate_observations(rows, "made by hand"));
-  const fs::path file = write("points.csv",
-                              "cluster,model,nodes,gpus,local_batch,precision\n"
-                              "here,net,1,4,16,bfloat16\n"
-                              "there,net,1,4,16,float32\n"
-                              "elsewhere,net,1,4,16,bfloat16\n");
-  const Outcome o = predict("--points '" + file.string() + "' --csv");
-  EXPECT_EQ(o.exit_code, 0) << o.err;
-  EXPECT_NE(o.out.find("\nhere,net,1,4,16,bfloat16,0."), std::string::npos) << o.out;
-  EXPECT_NE(o.out.find("\nthere,net,1,4,16,float32,,,,refused,"), std::string::npos) << o.out;
-  EXPECT_NE(o.out.find("\nelsewhere,net,1,4,16,bfloat16,,,,refused,"), std::string::npos) << o.out;
+  const std::string out = answer(rows,
+                                 "cluster,model,nodes,gpus,local_batch,precision\n"
+                                 "here,net,1,4,16,bfloat16\n"
+                                 "there,net,1,4,16,float32\n"
+                                 "elsewhere,net,1,4,16,bfloat16\n");
+  expect_line(out, "here,net,1,4,16,bfloat16,0.");
+  expect_line(out, "there,net,1,4,16,float32,,,,refused,");
+  expect_line(out, "elsewhere,net,1,4,16,bfloat16,,,,refused,");
 }
 
-TEST_F(PredictProgram, OneClusterDoesNotSpeakForAnother) {
+TEST_F(PredictPoints, OneClusterDoesNotSpeakForAnother) {
   std::vector<Observation> rows = hand_made_observations({});
   for (Observation& o : rows) o.cluster = "here";
-  save_calibration(folder_ / "calibration.json", calibrate_observations(rows, "made by hand"));
-  const fs::path file = write("points.csv",
-                              "cluster,model,nodes,gpus,local_batch\n"
-                              "here,net,1,4,16\n"
-                              ",net,1,4,16\n"
-                              "there,net,1,4,16\n");
-  const Outcome o = predict("--points '" + file.string() + "' --csv");
-  EXPECT_EQ(o.exit_code, 0) << o.err;
-  EXPECT_NE(o.out.find("\nhere,net,1,4,16,0."), std::string::npos) << o.out;
-  EXPECT_NE(o.out.find("\n,net,1,4,16,0."), std::string::npos) << o.out;
-  EXPECT_NE(o.out.find("\nthere,net,1,4,16,,,,refused,cluster there was never measured"),
-            std::string::npos)
-      << o.out;
+  const std::string out = answer(rows,
+                                 "cluster,model,nodes,gpus,local_batch\n"
+                                 "here,net,1,4,16\n"
+                                 ",net,1,4,16\n"
+                                 "there,net,1,4,16\n");
+  expect_line(out, "here,net,1,4,16,0.");
+  expect_line(out, ",net,1,4,16,0.");
+  expect_line(out, "there,net,1,4,16,,,,refused,cluster there was never measured");
 }
 
 TEST_F(PredictProgram, PointsComeBackInOrder) {
