@@ -13,6 +13,7 @@
 #include "calib/interval_scale.h"
 #include "calib/memory_fit.h"
 #include "calib/predictor.h"
+#include "calib/unexpected.h"
 #include "model/error.h"
 
 namespace forerun {
@@ -285,6 +286,7 @@ Calibration calibrate(const std::vector<Observation>& rows, const Profile* profi
   for (size_t n = 0; ingredients.misses && n < calibration.networks.size(); ++n)
     calibration.networks[n].interval_scale =
         scale_of_misses(calibration, static_cast<int>(n), inside);
+  keep_unexpected(points_by_workload(fit, calibration), calibration);
   calibration.held_out_by = inner.description;
   if (has_test) {
     for (WorkloadCalibration& w : calibration.workloads) {

@@ -68,6 +68,41 @@ double miss_over_claim(const Comparison& c) {
          std::max(kLeastClaim, std::fabs(std::log(edge / c.predicted_s)));
 }
 
+/// Points with what was predicted of them, by whom.
+struct Compared {
+  std::vector<Comparison> model, formulas;
+  std::map<std::string, std::vector<Comparison>> baselines;
+  int refused = 0;
+  std::string first_refusal;
+};
+
+Compared compare(const Predictor& predictor, const NaivePredictor& naive, const std::string& name,
+                 const std::vector<FitPoint>& points) {
+  std::vector<Configuration> at;
+  for (const FitPoint& p : points) at.push_back(p.at);
+  const std::vector<Prediction> predictions = predictor.predict(model_of(name, at.front()), at);
+  Compared out;
+  for (size_t i = 0; i < points.size(); ++i) {
+    const double observed = points[i].step_time_s;
+    const Prediction& p = predictions[i];
+    if (!p.refused.empty()) {
+      if (out.refused++ == 0) out.first_refusal = p.refused;
+      continue;
+    }
+    out.model.push_back({at[i], observed, p.step_time.value(), p.low.value(), p.high.value()});
+    out.formulas.push_back({at[i], observed, p.formula.value()});
+    for (const std::string& baseline : NaivePredictor::names()) {
+      out.baselines[baseline].push_back({at[i], observed, naive.predict(baseline, at[i])});
+    }
+  }
+  return out;
+}
+
+std::vector<Comparison> joined(std::vector<Comparison> some, const std::vector<Comparison>& more) {
+  some.insert(some.end(), more.begin(), more.end());
+  return some;
+}
+
 }  // namespace
 
 HeldOut summarize(const std::vector<Comparison>& comparisons) {
@@ -154,32 +189,21 @@ WorkloadCheck check_workload(const Predictor& predictor, const std::string& name
   WorkloadCheck check;
   if (held_out.empty()) return check;
   const NaivePredictor naive(fitted);
-  std::vector<Configuration> at;
-  for (const FitPoint& p : held_out) at.push_back(p.at);
-  const std::vector<Prediction> predictions = predictor.predict(model_of(name, at.front()), at);
-  std::vector<Comparison> model, formulas;
-  int refused = 0;
-  std::map<std::string, std::vector<Comparison>> baselines;
-  for (size_t i = 0; i < held_out.size(); ++i) {
-    const double observed = held_out[i].step_time_s;
-    const Prediction& p = predictions[i];
-    if (!p.refused.empty()) {
-      if (refused++ == 0) check.first_refusal = p.refused;
-      continue;
-    }
-    model.push_back({at[i], observed, p.step_time.value(), p.low.value(), p.high.value()});
-    formulas.push_back({at[i], observed, p.formula.value()});
-    for (const std::string& baseline : NaivePredictor::names()) {
-      baselines[baseline].push_back({at[i], observed, naive.predict(baseline, at[i])});
-    }
-  }
-  check.model = summarize(model);
-  check.model.regret = regret(model);
-  check.model.refused = refused;
-  check.formulas = summarize(formulas);
+  Compared compared = compare(predictor, naive, name, held_out);
+  check.model = summarize(compared.model);
+  check.model.refused = compared.refused;
+  check.first_refusal = compared.first_refusal;
+  check.formulas = summarize(compared.formulas);
   for (const std::string& baseline : NaivePredictor::names()) {
-    check.naive[baseline] = summarize(baselines[baseline]);
-    check.naive[baseline].regret = regret(baselines[baseline]);
+    check.naive[baseline] = summarize(compared.baselines[baseline]);
+  }
+  if (compared.model.empty()) return check;
+  // Whoever chooses a configuration may choose one that was measured.
+  Compared measured = compare(predictor, naive, name, fitted);
+  check.model.regret = regret(joined(compared.model, measured.model));
+  for (const std::string& baseline : NaivePredictor::names()) {
+    check.naive[baseline].regret =
+        regret(joined(compared.baselines[baseline], measured.baselines[baseline]));
   }
   return check;
 }

@@ -41,7 +41,7 @@ Split split_by_role(const std::vector<Observation>& rows);
 Split split_inside(const std::vector<Observation>& rows);
 
 /// Predictions and baselines on a workload's held-out points. Points that the predictor refuses are
-/// left out.
+/// left out. Regret is that of choosing among all that was observed, fitted or held out.
 struct WorkloadCheck {
   HeldOut model;
   std::map<std::string, HeldOut> naive;

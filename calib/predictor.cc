@@ -6,65 +6,15 @@
 #include <mutex>
 
 #include "calib/conditioned_workload.h"
+#include "calib/fit_points.h"
+#include "calib/log_interval.h"
 #include "calib/lone_workload.h"
 #include "calib/naive.h"
 #include "calib/refusal.h"
-#include "model/statistics.h"
+#include "model/io/command_line.h"
 
 namespace forerun {
 namespace {
-
-/// P(ln T <= x) under a mixture.
-double mixture_cdf(const std::vector<LogNormal>& parts, const std::vector<double>& weights,
-                   double x) {
-  double p = 0;
-  for (size_t i = 0; i < parts.size(); ++i) {
-    p += weights[i] * 0.5 * std::erfc((parts[i].mean - x) / std::sqrt(2 * parts[i].variance));
-  }
-  return p;
-}
-
-/// The x where the mixture's distribution reaches `p` (0.05, 0.5 or 0.95), by bisection between the
-/// parts' own quantiles.
-double mixture_quantile(const std::vector<LogNormal>& parts, const std::vector<double>& weights,
-                        double p) {
-  const double z = p == 0.5 ? 0 : p < 0.5 ? -kNormal90 : kNormal90;
-  double low = 1e300, high = -1e300;
-  for (const LogNormal& part : parts) {
-    const double own = part.mean + z * std::sqrt(part.variance);
-    low = std::min(low, own);
-    high = std::max(high, own);
-  }
-  constexpr int kMostHalvings = 60;  // a double has no more
-  for (int i = 0; i < kMostHalvings && high - low > 1e-6; ++i) {
-    const double middle = 0.5 * (low + high);
-    (mixture_cdf(parts, weights, middle) < p ? low : high) = middle;
-  }
-  return 0.5 * (low + high);
-}
-
-/// A step's time and the ends of its 90 % interval, as logarithms.
-struct LogInterval {
-  double point, low, high;
-};
-
-/// The fit that lets two nodes differ, which is the first, contains the other, so three nodes and
-/// more have told it what to believe. One and two have not: the median over both.
-LogInterval interval_of(const std::vector<LogNormal>& parts, const std::vector<double>& weights,
-                        int measured_max_nodes) {
-  const double point =
-      measured_max_nodes >= 3 ? parts.front().mean : mixture_quantile(parts, weights, 0.5);
-  // At the edge of what the mixture believes the first one's mean may lie outside.
-  return {point, std::min(mixture_quantile(parts, weights, 0.05), point),
-          std::max(mixture_quantile(parts, weights, 0.95), point)};
-}
-
-/// The same around a baseline's point. It has no interval of its own: what it missed by, or what
-/// the model believed possible, whichever is wider.
-LogInterval around(double baseline, double missed, const LogInterval& model) {
-  return {baseline, std::min(model.low, baseline - missed),
-          std::max(model.high, baseline + missed)};
-}
 
 StepTime<> scaled(const StepTime<>& parts, double own, double between) {
   return {parts.compute * own, parts.optimizer * own, parts.waiting * between,
@@ -108,6 +58,11 @@ std::map<Configuration, double> node_over_formula(const ConditionedWorkload& wor
 
 }  // namespace
 
+std::string Unexpected::text() const {
+  return "measured at " + format_duration(measured) + " a step, where all measurements together " +
+         "expect " + format_duration(expected) + ": a slip, or its own; measure it again to tell";
+}
+
 Seconds<> Prediction::exposed_low() const {
   const Seconds<> least = parts.exposed_communication - (step_time - low);
   return least.value() > 0 ? least : Seconds<>(0);
@@ -118,6 +73,7 @@ struct Predictor::State {
   struct Workload {
     std::once_flag once;
     std::vector<ConditionedWorkload> hypotheses;
+    std::map<Configuration, double> measured;  ///< ln T of several ranks
     std::unique_ptr<NaivePredictor> fallback;
   };
 
@@ -151,6 +107,11 @@ struct Predictor::State {
         const double scale = w.max_gpus == 1 ? lone_scales(w.network)[h] : network.interval_scale;
         out.hypotheses.emplace_back(condition(calibration, w, h),
                                     measured_world(calibration, w.network), scale);
+      }
+      for (const auto* points : {&w.points, &w.unexpected}) {
+        for (const FittedPoint& p : *points) {
+          if (p.at.world_size() > 1) out.measured[p.at] = std::log(p.step_time_s);
+        }
       }
       if (w.method != "model" && w.method != kFormulas) {
         std::vector<FitPoint> points;
@@ -187,6 +148,13 @@ struct Predictor::State {
                                    ? p.formula.value()
                                    : conditioned.fallback->predict(w.method, asked[i]);
         log = around(std::log(other_s), std::log1p(w.method_error), log);
+      }
+      if (const auto measured = conditioned.measured.find(canonical(asked[i]));
+          measured != conditioned.measured.end()) {
+        if (const auto over = over_unexpected(log, measured->second)) {
+          p.unexpected = {Seconds<>(std::exp(measured->second)), Seconds<>(std::exp(log.point))};
+          log = *over;
+        }
       }
       p.step_time = Seconds<>(std::exp(log.point));
       p.low = Seconds<>(std::exp(log.low));

@@ -16,11 +16,21 @@ namespace forerun {
 /// WorkloadCalibration::method of the formulas without what was learnt from their residuals.
 inline constexpr const char* kFormulas = "formulas";
 
+/// A measured step time that may be a slip, or what its configuration has to itself.
+struct Unexpected {
+  Seconds<> measured, expected;
+
+  /// In words, with both.
+  std::string text() const;
+};
+
 /// One step time, with the 90 % interval for the mean of about 16 steps.
 struct Prediction {
   std::string refused;  ///< empty: predicted. Otherwise why not, and the measurement that would
                         ///< settle it; the rest is then meaningless
   Seconds<> step_time, low, high;
+  /// What was measured there, if all measurements together expect another time, and which.
+  std::optional<Unexpected> unexpected;
   /// They add up to step_time. Compute on several nodes is what it is on one of them, as far as
   /// that leaves room: what nodes add is waiting and communication.
   StepTime<> parts;

@@ -24,6 +24,12 @@ Json breakdown_json(const StepTime<>& parts) {
           {"optimizer_s", parts.optimizer.value()}};
 }
 
+Json unexpected_json(const std::optional<Unexpected>& unexpected) {
+  if (!unexpected) return nullptr;
+  return {{"measured_s", unexpected->measured.value()},
+          {"expected_s", unexpected->expected.value()}};
+}
+
 Json candidate_json(const Candidate& c) {
   const auto known = [&](double value) { return c.predicted ? Json(value) : Json(nullptr); };
   const bool divides = c.at.local_batch > 0;
@@ -38,6 +44,7 @@ Json candidate_json(const Candidate& c) {
   out["step_time_high_s"] = known(c.prediction.high.value());
   out["exposed_communication_low_s"] = known(c.prediction.exposed_low().value());
   out["exposed_communication_high_s"] = known(c.prediction.exposed_high().value());
+  out["unexpected"] = unexpected_json(c.prediction.unexpected);
   out["throughput_samples_per_s"] = known(c.throughput);
   out["speedup"] = known(c.speedup);
   out["efficiency"] = known(c.efficiency);

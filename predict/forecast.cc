@@ -72,6 +72,11 @@ std::vector<std::string> make_notes(const Forecast& f) {
     notes.push_back("no prediction for 1 " + f.subject.unit() +
                     ": speedup and efficiency are against " + std::to_string(best->baseline_gpus));
   }
+  if (best->prediction.unexpected) {
+    notes.push_back(count(best->at.world_size(), f.subject.unit()) + " x " +
+                    std::to_string(best->at.local_batch) + ": " +
+                    best->prediction.unexpected->text());
+  }
   if (best->batch_extrapolated && !w.batches_measured.empty()) {
     const auto [least, most] =
         std::minmax_element(w.batches_measured.begin(), w.batches_measured.end());

@@ -35,7 +35,7 @@ void append_prediction(std::string& out, const Prediction& p) {
     append(out, time.value());
     out += ',';
   }
-  out += "ok,\n";
+  out += "ok," + (p.unexpected ? csv_field(p.unexpected->text()) : "") + "\n";
 }
 
 std::vector<Prediction> predict_all(const std::vector<Observation>& points,

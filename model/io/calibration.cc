@@ -240,6 +240,7 @@ Json to_json(const WorkloadCalibration& w) {
   for (const auto& [name, held_out] : w.naive) out["naive"][name] = to_json(held_out);
   for (const ParameterBlock& block : w.hypotheses) out["hypotheses"].push_back(to_json(block));
   for (const FittedPoint& point : w.points) out["points"].push_back(to_json(point));
+  for (const FittedPoint& point : w.unexpected) out["unexpected"].push_back(to_json(point));
   return out;
 }
 
@@ -270,6 +271,10 @@ WorkloadCalibration read_workload(const JsonReader& in) {
     w.hypotheses.push_back(read_block(block));
   for (const JsonReader& point : in.at("points").items())
     w.points.push_back(read_point(point, w.name));
+  if (in.has("unexpected")) {
+    for (const JsonReader& point : in.at("unexpected").items())
+      w.unexpected.push_back(read_point(point, w.name));
+  }
   if (w.points.empty() || w.batches_measured.empty()) in.fail("holds no points; calibrate again");
   if (w.shape_log_batch.size() != w.shape_log_factor.size()) {
     in.fail("shape_log_batch and shape_log_factor must be equally long; calibrate again");

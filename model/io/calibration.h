@@ -52,7 +52,7 @@ struct HeldOut {
   /// intervals are right, 2 where they should be twice as wide; 0: no interval was given.
   double miss_90 = 0;
   double interval_score = 0;  ///< of the 90 % interval, in log step time (smaller is better)
-  double regret = 0;          ///< throughput lost by choosing with these predictions
+  double regret = 0;  ///< throughput lost by choosing with these predictions, of all observed
 };
 
 /// Its doubles by their keys, in calibrations and reports.
@@ -126,6 +126,7 @@ struct WorkloadCalibration {
   double repeat_variance = 0;  ///< of ln(mean of 16 steps) when the same thing runs again
   std::vector<double> shape_log_batch, shape_log_factor;  ///< CurveShape
   std::vector<FittedPoint> points;
+  std::vector<FittedPoint> unexpected;  ///< measured, too many to be fitted, and not as these say
   std::vector<ParameterBlock> hypotheses;  ///< one for each of its network's
   std::vector<int> batches_measured;       ///< local batches, ascending
   std::optional<MemoryModel> memory;

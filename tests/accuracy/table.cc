@@ -24,10 +24,11 @@ std::string row(const std::string& name, int points, int refused, const Json& er
   if (points == 0) return out + "| | | | | | |\n";
   const Json& model = errors["held_out"];
   char text[160];
-  std::snprintf(text, sizeof text, "**%s** | %.0f | %.1f | %.3f | %.1f | ",
+  std::snprintf(text, sizeof text, "**%s** | %.0f | %.1f | %.3f | %.1f / %.1f | ",
                 median_and_tail(model).c_str(), percent(model, "coverage_90"),
                 100 * std::expm1(model["log_width_90"].get<double>() / 2),
-                model["interval_score"].get<double>(), percent(model, "regret"));
+                model["interval_score"].get<double>(), percent(model, "regret"),
+                percent(errors["naive"]["carry_forward"], "regret"));
   return out + text + median_and_tail(errors["naive"]["carry_forward"]) + " | " +
          median_and_tail(errors["naive"]["ideal"]) + " |\n";
 }
@@ -36,7 +37,7 @@ std::string row(const std::string& name, int points, int refused, const Json& er
 
 std::string table_header() {
   return "| fit on | points | refused | error %, median / 90th percentile | inside 90 % interval | "
-         "+- % | interval score | regret % | carry forward | ideal |\n"
+         "+- % | interval score | regret %, carry forward's | carry forward | ideal |\n"
          "|---|---|---|---|---|---|---|---|---|---|\n";
 }
 

@@ -92,6 +92,21 @@ TEST(HeldOutRows, OfAClusterThatWasNotFittedAreNotComparedWithAnothers) {
   EXPECT_EQ(after.ape_p90, before.ape_p90);
 }
 
+TEST(HeldOutRows, RegretIsOfChoosingAmongFittedOnesToo) {
+  auto rows = synthetic_rows(synthetic_cluster(), synthetic_placements(), 0, 1);
+  // Whoever trusts the prediction runs on eight GPUs, which really take ten times as long.
+  std::erase_if(rows, [](const Observation& o) {
+    return o.model != "large" || (o.at.world_size() == 8 && o.at.local_batch != 32);
+  });
+  for (Observation& o : rows) {
+    const bool large = o.at.world_size() == 8;
+    o.role = large ? "test" : "fit";
+    if (large) o.step_time_s *= 10;
+  }
+  const Calibration calibration = calibrate_observations(rows, "synthetic");
+  EXPECT_GT(calibration.workloads.at(0).held_out.value().regret, 0.2);
+}
+
 TEST(Split, KeepsTheOnlyScaleBetweenNodes) {
   const Split split = split_inside(
       synthetic_rows(synthetic_cluster(),

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
@@ -33,6 +34,63 @@ TEST(Predictor, PassesThroughWhatWasMeasured) {
     const Prediction p = predictor.predict(o.model, o.at);
     ASSERT_EQ(p.refused, "");
     EXPECT_NEAR(p.step_time.value() / o.step_time_s, 1, 0.03);
+  }
+}
+
+/// What is said of `large` where a measurement of a synthetic cluster took `factor` times as long,
+/// and without the factor.
+struct Spoiled {
+  double measured_s;
+  Prediction with, without;
+};
+Spoiled spoiled(const Configuration& spot, double factor) {
+  auto rows = synthetic_rows(synthetic_cluster(), synthetic_placements(), 0.01, 5);
+  const Prediction without =
+      Predictor(calibrate_observations(rows, "synthetic")).predict("large", spot);
+  const auto row = std::ranges::find_if(
+      rows, [&](const Observation& o) { return o.model == "large" && o.at == spot; });
+  row->step_time_s *= factor;
+  return {row->step_time_s,
+          Predictor(calibrate_observations(rows, "synthetic")).predict("large", spot), without};
+}
+
+TEST(Predictor, AMeasurementNothingElseExpectsIsInsideTheInterval) {
+  for (const double factor : {0.5, 2.0}) {
+    const Spoiled s = spoiled(at(2, 8, 32), factor);
+    EXPECT_FALSE(s.without.unexpected) << s.without.unexpected->text();
+    ASSERT_TRUE(s.with.unexpected) << factor;
+    EXPECT_DOUBLE_EQ(s.with.unexpected->measured.value(), s.measured_s);
+    EXPECT_NEAR(s.with.unexpected->expected / s.without.step_time, 1, 0.03);
+    for (const Seconds<> time : {Seconds<>(s.measured_s), s.without.step_time}) {
+      EXPECT_LT(s.with.low, time);
+      EXPECT_GT(s.with.high, time);
+    }
+    // A slower one is believed; nobody should choose by a faster one.
+    const double point = factor > 1 ? s.measured_s : s.with.unexpected->expected.value();
+    EXPECT_DOUBLE_EQ(s.with.step_time.value(), point);
+    EXPECT_NEAR(s.with.parts.total() / s.with.step_time, 1, 1e-9);
+  }
+}
+
+// 30 batches on 12 placements are more than are fitted.
+TEST(Predictor, AnUnexpectedMeasurementCountsThoughItWasNotFitted) {
+  auto workloads = synthetic_cluster();
+  workloads.resize(1);
+  workloads.front().batches.clear();
+  for (int batch = 8; batch < 38; ++batch) workloads.front().batches.push_back(batch);
+  std::vector<Placement> placements = synthetic_placements();
+  for (const int nodes : {3, 5, 6, 7}) placements.push_back(Placement::even(nodes, 2 * nodes));
+  auto rows = synthetic_rows(workloads, placements, 0.01, 5);
+  for (Observation& o : rows) o.step_time_s *= o.at == at(2, 8, 20) || o.at == at(2, 8, 21) ? 2 : 1;
+  const TemporaryFolder folder;
+  const std::filesystem::path file = folder.path() / "calibration.json";
+  save_calibration(file, calibrate_observations(rows, "synthetic"));
+  const Calibration calibration = load_calibration(file);
+  const WorkloadCalibration& w = calibration.workloads.front();
+  EXPECT_LT(w.points.size(), rows.size());
+  ASSERT_FALSE(w.unexpected.empty());
+  for (const int batch : {20, 21}) {
+    EXPECT_TRUE(Predictor(calibration).predict(w.name, at(2, 8, batch)).unexpected) << batch;
   }
 }
 

@@ -46,6 +46,21 @@ TEST(PredictPoints, KeepsTheOrderAndAsksOncePerModel) {
             "\"\"\"blue\"\"\",a,3,10,4,2,1,4,ok,\n");
 }
 
+TEST(PredictPoints, SaysWhereAMeasurementIsNotExpected) {
+  const auto step_times = [](const std::string&, const std::string&,
+                             const std::vector<Configuration>& at) {
+    std::vector<Prediction> out(at.size());
+    out[0].unexpected = {Seconds<>(0.25), Seconds<>(0.125)};
+    return out;
+  };
+  const std::string csv =
+      predict_points(table("model,nodes,gpus,local_batch", {{"a", "1", "2", "8"}}), step_times);
+  EXPECT_NE(
+      csv.find(",ok,\"measured at 250 ms a step, where all measurements together expect 125 ms"),
+      std::string::npos)
+      << csv;
+}
+
 TEST(PredictPoints, ReplacesWhatAnEarlierAnswerAdded) {
   const auto step_times = [](const std::string&, const std::string&,
                              const std::vector<Configuration>& at) {
