@@ -260,6 +260,11 @@ double scale_of_misses(const Calibration& calibration, int network,
   return interval_scale(misses, kBelieved);
 }
 
+Calibration with_unexpected(Calibration calibration, const std::vector<Observation>& fitted) {
+  find_unexpected(points_by_workload(fitted, calibration), calibration);
+  return calibration;
+}
+
 Calibration calibrate(const std::vector<Observation>& rows, const Profile* profile,
                       const std::string& source, const Ingredients& ingredients) {
   const auto start = std::chrono::steady_clock::now();
@@ -273,7 +278,7 @@ Calibration calibrate(const std::vector<Observation>& rows, const Profile* profi
   const Split inner = split_inside(fit);
   std::map<std::string, WorkloadCheck> inside;
   if (!inner.fit.empty() && !inner.test.empty())
-    inside = check(fit_rows(inner.fit, profile, ingredients), inner);
+    inside = check(with_unexpected(fit_rows(inner.fit, profile, ingredients), inner.fit), inner);
   for (WorkloadCalibration& w : calibration.workloads) {
     const auto found = inside.find(w.name);
     if (found == inside.end()) continue;
@@ -286,7 +291,7 @@ Calibration calibrate(const std::vector<Observation>& rows, const Profile* profi
   for (size_t n = 0; ingredients.misses && n < calibration.networks.size(); ++n)
     calibration.networks[n].interval_scale =
         scale_of_misses(calibration, static_cast<int>(n), inside);
-  keep_unexpected(points_by_workload(fit, calibration), calibration);
+  calibration = with_unexpected(std::move(calibration), fit);
   calibration.held_out_by = inner.description;
   if (has_test) {
     for (WorkloadCalibration& w : calibration.workloads) {

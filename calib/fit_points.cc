@@ -80,10 +80,11 @@ Mean mean_of(const Configuration& at, const Rows& rows) {
     weighted_squares += run.steps * run.steps * squared / (steps * steps);
   }
   const auto n = static_cast<double>(runs.size());
-  if (n < 2) return {{at, std::exp(mean), within}, std::nullopt};
+  const int count = static_cast<int>(runs.size());
+  if (n < 2) return {{at, std::exp(mean), within, count}, std::nullopt};
   // Of a weighted mean: what its members' distances say, or what their own steps do.
   const double between = weighted_squares * n / (n - 1);
-  return {{at, std::exp(mean), std::max(within, between)}, squares / (n - 1)};
+  return {{at, std::exp(mean), std::max(within, between), count}, squares / (n - 1)};
 }
 
 }  // namespace

@@ -16,6 +16,7 @@ struct FitPoint {
   double step_time_s = 0;
   /// Of that mean, where the spread was measured or rows differ; else 0: left to the fit.
   double relative_variance = 0;
+  int runs = 1;  ///< that it is the mean of
 };
 
 /// The same ranks on the same nodes, spread evenly: what the formulas can tell apart.

@@ -198,12 +198,14 @@ WorkloadCheck check_workload(const Predictor& predictor, const std::string& name
     check.naive[baseline] = summarize(compared.baselines[baseline]);
   }
   if (compared.model.empty()) return check;
-  // Whoever chooses a configuration may choose one that was measured.
-  Compared measured = compare(predictor, naive, name, fitted);
-  check.model.regret = regret(joined(compared.model, measured.model));
+  // Whoever chooses a configuration may choose one that was measured: by what is predicted of it,
+  // or, without a model, by what was measured.
+  check.model.regret =
+      regret(joined(compared.model, compare(predictor, naive, name, fitted).model));
+  std::vector<Comparison> measured;
+  for (const FitPoint& p : fitted) measured.push_back({p.at, p.step_time_s, p.step_time_s});
   for (const std::string& baseline : NaivePredictor::names()) {
-    check.naive[baseline].regret =
-        regret(joined(compared.baselines[baseline], measured.baselines[baseline]));
+    check.naive[baseline].regret = regret(joined(compared.baselines[baseline], measured));
   }
   return check;
 }

@@ -53,12 +53,4 @@ LogInterval around(double baseline, double missed, const LogInterval& model) {
           std::max(model.high, baseline + missed)};
 }
 
-std::optional<LogInterval> over_unexpected(const LogInterval& model, double measured) {
-  constexpr double kUnexpected = 3;  // standard deviations, as where rows lose weight in the fit
-  const double half = 0.5 * (model.high - model.low);
-  if (std::fabs(measured - model.point) * kNormal90 < kUnexpected * half) return std::nullopt;
-  return LogInterval{std::max(measured, model.point), std::min(measured - half, model.low),
-                     std::max(measured + half, model.high)};
-}
-
 }  // namespace forerun

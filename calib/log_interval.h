@@ -1,8 +1,6 @@
-// A 90 % interval of ln T: of a mixture of hypotheses, around a baseline, over a measurement that
-// nothing else expects.
+// A 90 % interval of ln T: of a mixture of hypotheses, or around a baseline.
 #pragma once
 
-#include <optional>
 #include <vector>
 
 #include "calib/conditioned_workload.h"
@@ -23,11 +21,5 @@ LogInterval interval_of(const std::vector<LogNormal>& hypotheses,
 /// The same around a baseline's point. It has no interval of its own: what it missed by, or what
 /// the model believed possible, whichever is wider.
 LogInterval around(double baseline, double missed, const LogInterval& model);
-
-/// What is said of several ranks where they were measured, if that lies 3 standard deviations or
-/// more from what all measurements together say; nullopt if it does not. It may be a slip, or what
-/// this configuration has to itself: the interval holds both. A slower one is believed, since a
-/// choice must not hang on a measurement being wrong; a faster one is not, for the same reason.
-std::optional<LogInterval> over_unexpected(const LogInterval& model, double measured);
 
 }  // namespace forerun

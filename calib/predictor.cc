@@ -6,11 +6,11 @@
 #include <mutex>
 
 #include "calib/conditioned_workload.h"
-#include "calib/fit_points.h"
 #include "calib/log_interval.h"
 #include "calib/lone_workload.h"
 #include "calib/naive.h"
 #include "calib/refusal.h"
+#include "calib/unexpected.h"
 #include "model/io/command_line.h"
 
 namespace forerun {
@@ -59,8 +59,10 @@ std::map<Configuration, double> node_over_formula(const ConditionedWorkload& wor
 }  // namespace
 
 std::string Unexpected::text() const {
-  return "measured at " + format_duration(measured) + " a step, where all measurements together " +
-         "expect " + format_duration(expected) + ": a slip, or its own; measure it again to tell";
+  return "measured at " + format_duration(measured) + " a step" +
+         (runs > 1 ? " in " + std::to_string(runs) + " runs" : "") +
+         ", where all measurements together expect " + format_duration(expected) +
+         (runs < kBelievedRuns ? ": a slip, or its own" : "");
 }
 
 Seconds<> Prediction::exposed_low() const {
@@ -73,7 +75,7 @@ struct Predictor::State {
   struct Workload {
     std::once_flag once;
     std::vector<ConditionedWorkload> hypotheses;
-    std::map<Configuration, double> measured;  ///< ln T of several ranks
+    std::map<Configuration, const UnexpectedPoint*> unexpected;
     std::unique_ptr<NaivePredictor> fallback;
   };
 
@@ -108,11 +110,7 @@ struct Predictor::State {
         out.hypotheses.emplace_back(condition(calibration, w, h),
                                     measured_world(calibration, w.network), scale);
       }
-      for (const auto* points : {&w.points, &w.unexpected}) {
-        for (const FittedPoint& p : *points) {
-          if (p.at.world_size() > 1) out.measured[p.at] = std::log(p.step_time_s);
-        }
-      }
+      for (const UnexpectedPoint& p : w.unexpected) out.unexpected[p.at] = &p;
       if (w.method != "model" && w.method != kFormulas) {
         std::vector<FitPoint> points;
         for (const FittedPoint& p : w.points) points.push_back({p.at, p.step_time_s});
@@ -149,12 +147,12 @@ struct Predictor::State {
                                    : conditioned.fallback->predict(w.method, asked[i]);
         log = around(std::log(other_s), std::log1p(w.method_error), log);
       }
-      if (const auto measured = conditioned.measured.find(canonical(asked[i]));
-          measured != conditioned.measured.end()) {
-        if (const auto over = over_unexpected(log, measured->second)) {
-          p.unexpected = {Seconds<>(std::exp(measured->second)), Seconds<>(std::exp(log.point))};
-          log = *over;
-        }
+      const auto unexpected = conditioned.unexpected.find(asked[i]);
+      if (unexpected != conditioned.unexpected.end()) {
+        const UnexpectedPoint& measured = *unexpected->second;
+        p.unexpected = {Seconds<>(measured.step_time_s), Seconds<>(std::exp(log.point)),
+                        measured.runs};
+        log = over_unexpected(log, measured);
       }
       p.step_time = Seconds<>(std::exp(log.point));
       p.low = Seconds<>(std::exp(log.low));
@@ -211,8 +209,10 @@ std::vector<Prediction> Predictor::predict(const std::string& model,
       if (!out[i].refused.empty()) continue;
       known.push_back(i);
       asked.push_back(at[i]);
-      // Asked for by its name (`resnet18/zero1`), a workload still has its own formula.
-      if (!w->points.empty()) asked.back().strategy = w->points.front().at.strategy;
+      // Asked for by its name (`resnet18/zero1`), a workload still has its own formula and rows.
+      if (w->points.empty()) continue;
+      asked.back().strategy = w->points.front().at.strategy;
+      asked.back().precision = w->points.front().at.precision;
     }
     state_->predict(static_cast<size_t>(w - state_->calibration.workloads.data()), asked, known,
                     out);

@@ -19,6 +19,7 @@ inline constexpr const char* kFormulas = "formulas";
 /// A measured step time that may be a slip, or what its configuration has to itself.
 struct Unexpected {
   Seconds<> measured, expected;
+  int runs = 1;  ///< that were measured
 
   /// In words, with both.
   std::string text() const;

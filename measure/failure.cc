@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <iostream>
 #include <sstream>
+#include <vector>
 
 #include "measure/clock.h"
 #include "model/error.h"
@@ -44,18 +45,20 @@ std::string this_host() {
 }  // namespace
 
 std::string in_one_line(const std::string& what) {
-  std::istringstream lines(what.substr(0, what.find("\nException raised from ")));
-  std::string joined;
-  bool program = false;  // TorchScript shows it around the place, indented, before it complains
-  for (std::string line; std::getline(lines, line);) {
-    if (line.ends_with("<--- HERE")) {
-      joined.clear();
-      program = true;
-      continue;
-    }
-    program = program && (line.empty() || line.front() == ' ');
-    if (!line.empty() && !program) joined.append(joined.empty() ? "" : " ").append(line);
+  std::istringstream stream(what.substr(0, what.find("\nException raised from ")));
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(stream, line);) {
+    if (!line.empty()) lines.push_back(line);
   }
+  // TorchScript shows the program first, and where in it, then says what is wrong.
+  const auto shown = std::ranges::find_if(
+      lines.rbegin(), lines.rend(), [](const auto& line) { return line.ends_with("<--- HERE"); });
+  const auto complaint = std::find_if(shown.base(), lines.end(), [](const std::string& line) {
+    return line.front() != ' ' && line.find("Error: ") != std::string::npos;
+  });
+  if (shown != lines.rend() && complaint != lines.end()) lines.erase(lines.begin(), complaint);
+  std::string joined;
+  for (const std::string& line : lines) joined.append(joined.empty() ? "" : " ").append(line);
   return joined;
 }
 

@@ -124,7 +124,8 @@ class Advisor {
     const Candidate* widest = nullptr;
     for (const size_t i : competitors()) {
       const Candidate& c = f_.candidates[i];
-      if (!c.predicted || measured(c) || log_width(c) < kNarrow) continue;
+      const bool settled = measured(c) && !c.prediction.unexpected;
+      if (!c.predicted || settled || log_width(c) < kNarrow) continue;
       if (widest == nullptr || log_width(c) > log_width(*widest)) widest = &c;
     }
     if (widest == nullptr) return;

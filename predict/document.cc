@@ -27,7 +27,8 @@ Json breakdown_json(const StepTime<>& parts) {
 Json unexpected_json(const std::optional<Unexpected>& unexpected) {
   if (!unexpected) return nullptr;
   return {{"measured_s", unexpected->measured.value()},
-          {"expected_s", unexpected->expected.value()}};
+          {"expected_s", unexpected->expected.value()},
+          {"runs", unexpected->runs}};
 }
 
 Json candidate_json(const Candidate& c) {

@@ -44,6 +44,18 @@ void check_divides(const Question& q, const SearchResult& found) {
   throw UsageError(text + ", or another --gpus");
 }
 
+/// Of candidates, the recommended one or others, whose measurement decides and may be wrong.
+void add_unexpected(const Forecast& f, std::vector<std::string>& notes) {
+  constexpr int kMost = 3;
+  int found = 0;
+  for (const Candidate& c : f.candidates) {
+    if (!c.predicted || !c.prediction.unexpected || ++found > kMost) continue;
+    notes.push_back(count(c.at.world_size(), f.subject.unit()) + " x " +
+                    std::to_string(c.at.local_batch) + ": " + c.prediction.unexpected->text());
+  }
+  if (found > kMost) notes.push_back("and " + std::to_string(found - kMost) + " more like these");
+}
+
 std::vector<std::string> make_notes(const Forecast& f) {
   std::vector<std::string> notes;
   const WorkloadCalibration& w = f.subject.workload;
@@ -66,16 +78,12 @@ std::vector<std::string> make_notes(const Forecast& f) {
         "held-out points favoured the plain rule \"" + w.method +
         "\" over the model for this workload: beyond the measured scale predictions follow it");
   }
+  add_unexpected(f, notes);
   const Candidate* best = f.recommended();
   if (best == nullptr) return notes;
   if (best->baseline_gpus > 1) {
     notes.push_back("no prediction for 1 " + f.subject.unit() +
                     ": speedup and efficiency are against " + std::to_string(best->baseline_gpus));
-  }
-  if (best->prediction.unexpected) {
-    notes.push_back(count(best->at.world_size(), f.subject.unit()) + " x " +
-                    std::to_string(best->at.local_batch) + ": " +
-                    best->prediction.unexpected->text());
   }
   if (best->batch_extrapolated && !w.batches_measured.empty()) {
     const auto [least, most] =

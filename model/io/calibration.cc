@@ -131,11 +131,27 @@ HeldOut read_held_out(const JsonReader& in) {
   return held_out;
 }
 
+Json to_json(const Configuration& at) {
+  return {{"placement", at.placement.text()},
+          {"local_batch", at.local_batch},
+          {"accumulation", at.accumulation},
+          {"strategy", at.strategy},
+          {"precision", at.precision}};
+}
+
 Json to_json(const FittedPoint& point) {
-  return {{"placement", point.at.placement.text()}, {"local_batch", point.at.local_batch},
-          {"accumulation", point.at.accumulation},  {"strategy", point.at.strategy},
-          {"precision", point.at.precision},        {"step_time_s", point.step_time_s},
-          {"noise_variance", point.noise_variance}};
+  Json out = to_json(point.at);
+  out["step_time_s"] = point.step_time_s;
+  out["noise_variance"] = point.noise_variance;
+  return out;
+}
+
+Json to_json(const UnexpectedPoint& point) {
+  Json out = to_json(point.at);
+  out["step_time_s"] = point.step_time_s;
+  out["variance"] = point.variance;
+  out["runs"] = point.runs;
+  return out;
 }
 
 /// In files from before points said it, the workload's name does: "resnet18/zero1@bfloat16".
@@ -147,16 +163,27 @@ std::string strategy_in(const std::string& workload) {
   return "ddp";
 }
 
+Configuration read_configuration(const JsonReader& in, const std::string& workload) {
+  Configuration at;
+  at.placement = Placement::from_text(in.at("placement").text());
+  at.local_batch = static_cast<int>(in.at("local_batch").whole(1));
+  at.accumulation = static_cast<int>(in.at("accumulation").whole(1));
+  at.strategy = in.text_or("strategy", strategy_in(workload));
+  at.precision = in.text_or("precision", at.precision);
+  return at;
+}
+
 FittedPoint read_point(const JsonReader& in, const std::string& workload) {
-  FittedPoint point;
-  point.at.placement = Placement::from_text(in.at("placement").text());
-  point.at.local_batch = static_cast<int>(in.at("local_batch").whole(1));
-  point.at.accumulation = static_cast<int>(in.at("accumulation").whole(1));
-  point.at.strategy = in.text_or("strategy", strategy_in(workload));
-  point.at.precision = in.text_or("precision", point.at.precision);
-  point.step_time_s = in.at("step_time_s").positive();
-  point.noise_variance = in.at("noise_variance").non_negative();
-  return point;
+  return {.at = read_configuration(in, workload),
+          .step_time_s = in.at("step_time_s").positive(),
+          .noise_variance = in.at("noise_variance").non_negative()};
+}
+
+UnexpectedPoint read_unexpected(const JsonReader& in, const std::string& workload) {
+  return {.at = read_configuration(in, workload),
+          .step_time_s = in.at("step_time_s").positive(),
+          .variance = in.at("variance").non_negative(),
+          .runs = static_cast<int>(in.at("runs").whole(1))};
 }
 
 Json to_json(const MemoryModel& memory) {
@@ -240,7 +267,9 @@ Json to_json(const WorkloadCalibration& w) {
   for (const auto& [name, held_out] : w.naive) out["naive"][name] = to_json(held_out);
   for (const ParameterBlock& block : w.hypotheses) out["hypotheses"].push_back(to_json(block));
   for (const FittedPoint& point : w.points) out["points"].push_back(to_json(point));
-  for (const FittedPoint& point : w.unexpected) out["unexpected"].push_back(to_json(point));
+  for (const UnexpectedPoint& point : w.unexpected) {
+    out["unexpected"].push_back(to_json(point));
+  }
   return out;
 }
 
@@ -273,7 +302,7 @@ WorkloadCalibration read_workload(const JsonReader& in) {
     w.points.push_back(read_point(point, w.name));
   if (in.has("unexpected")) {
     for (const JsonReader& point : in.at("unexpected").items())
-      w.unexpected.push_back(read_point(point, w.name));
+      w.unexpected.push_back(read_unexpected(point, w.name));
   }
   if (w.points.empty() || w.batches_measured.empty()) in.fail("holds no points; calibrate again");
   if (w.shape_log_batch.size() != w.shape_log_factor.size()) {

@@ -41,6 +41,14 @@ struct FittedPoint {
   double noise_variance = 0;  ///< of its logarithm, beside the process's own noise
 };
 
+/// A mean step time of several ranks that all measurements together do not expect.
+struct UnexpectedPoint {
+  Configuration at;
+  double step_time_s = 0;
+  double variance = 0;  ///< of its logarithm, as far as that was measured
+  int runs = 1;         ///< that it is the mean of
+};
+
 /// Held-out error of one way to predict, on log step time.
 struct HeldOut {
   int points = 0;                                   ///< compared
@@ -126,7 +134,7 @@ struct WorkloadCalibration {
   double repeat_variance = 0;  ///< of ln(mean of 16 steps) when the same thing runs again
   std::vector<double> shape_log_batch, shape_log_factor;  ///< CurveShape
   std::vector<FittedPoint> points;
-  std::vector<FittedPoint> unexpected;  ///< measured, too many to be fitted, and not as these say
+  std::vector<UnexpectedPoint> unexpected;
   std::vector<ParameterBlock> hypotheses;  ///< one for each of its network's
   std::vector<int> batches_measured;       ///< local batches, ascending
   std::optional<MemoryModel> memory;

@@ -20,8 +20,14 @@ TEST(InOneLine, TakesTheEndOfATracebackOfTorchScript) {
                 "  return x.matmul(self.head)\n"
                 "         ~~~~~~~~ <--- HERE\n"
                 "  return x\n"
+                "def other(self, x):\n"
                 "RuntimeError: mat1 and mat2 shapes cannot be multiplied\n(Error: 4x3 and 4x4)\n"),
             "RuntimeError: mat1 and mat2 shapes cannot be multiplied (Error: 4x3 and 4x4)");
+}
+
+TEST(InOneLine, KeepsAComplaintThatComesBeforeTheProgram) {
+  EXPECT_EQ(in_one_line("Unknown builtin op: x.\n  return x(y)\n         ~ <--- HERE\n"),
+            "Unknown builtin op: x.   return x(y)          ~ <--- HERE");
 }
 
 TEST(InOneLine, KeepsWhatIsOneLine) {
