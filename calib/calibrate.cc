@@ -84,14 +84,14 @@ WorkloadCalibration describe_workload(const WorkloadEvidence& evidence) {
   w.repeat_variance = evidence.traits.repeat_variance;
   w.shape_log_batch = evidence.traits.shape.log_batch;
   w.shape_log_factor = evidence.traits.shape.log_factor;
-  std::set<int> batches;
+  w.curve_variance = evidence.traits.curve_variance;
+  w.batches_measured = evidence.traits.batches;
+  w.one_rank_batches = evidence.traits.one_rank_batches;
   for (const FitPoint& p : evidence.points) {
-    batches.insert(p.at.local_batch);
     w.max_gpus = std::max(w.max_gpus, p.at.world_size());
     w.max_nodes = std::max(w.max_nodes, p.at.placement.nodes());
     w.max_gpus_per_node = std::max(w.max_gpus_per_node, p.at.placement.max_ranks_per_node());
   }
-  w.batches_measured.assign(batches.begin(), batches.end());
   return w;
 }
 

@@ -20,6 +20,27 @@ double beyond_variance(const Linearization& formula, double doublings, int workl
   return per_doubling * doublings * doublings * formula.communication_share();
 }
 
+/// What compute may differ by at batches that were not measured, as a variance of ln T: a Brownian
+/// path, tied down where it was measured. Several ranks are tied down by any scale's batches.
+double unmeasured_batch_variance(const Linearization& formula, const WorkloadTraits& traits,
+                                 const Configuration& at) {
+  const std::vector<int>& batches = at.world_size() == 1 ? traits.one_rank_batches : traits.batches;
+  if (batches.empty()) return 0;
+  const auto above = std::ranges::lower_bound(batches, at.local_batch);
+  const auto to = [&](int batch) { return std::fabs(std::log2(1.0 * batch / at.local_batch)); };
+  double doublings = 0;
+  if (above == batches.begin()) {
+    doublings = to(*above);
+  } else if (above == batches.end()) {
+    doublings = to(batches.back());
+  } else {
+    const double up = to(*above), down = to(*std::prev(above));
+    doublings = up * down / (up + down);
+  }
+  const double compute_share = 1 - formula.communication_share();
+  return traits.curve_variance * doublings * compute_share * compute_share;
+}
+
 }  // namespace
 
 double doublings_beyond(const Configuration& at, int measured_max_gpus) {
@@ -69,6 +90,7 @@ void ConditionedWorkload::predict_chunk(const Configuration* at, Eigen::Index co
         covariance(given_.process, point, point) +
         formula.by_workload.dot(prior_variance.cwiseProduct(formula.by_workload)) +
         noise_variance(given_.process, point) + given_.traits.repeat_variance +
+        unmeasured_batch_variance(formula, given_.traits, at[i]) +
         beyond_variance(formula, doublings_beyond(at[i], measured_.gpus), measured_.workloads);
   }
   // What the rows do not explain of the network parameters' effect.

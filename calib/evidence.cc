@@ -64,6 +64,20 @@ std::string name_suffix(const Configuration& at) {
   return suffix;
 }
 
+/// What its points tell of compute beside the line, and where they tell it.
+void add_curve(WorkloadEvidence& workload) {
+  const ComputeLine line = compute_line(workload.points);
+  workload.traits.shape = shape_around(line, workload.points);
+  workload.traits.curve_variance = curve_variance(line, workload.points);
+  std::set<int> any, one_rank;
+  for (const FitPoint& p : workload.points) {
+    any.insert(p.at.local_batch);
+    if (p.at.world_size() == 1) one_rank.insert(p.at.local_batch);
+  }
+  workload.traits.batches.assign(any.begin(), any.end());
+  workload.traits.one_rank_batches.assign(one_rank.begin(), one_rank.end());
+}
+
 bool counts(const MeasuredConfiguration& measured) {
   return measured.status == "ok" && !measured.step_times().empty();
 }
@@ -131,7 +145,7 @@ Evidence gather_evidence(const std::vector<Observation>& observations) {
     FitPoints points = fit_points(rows);
     workload.points = std::move(points.points);
     workload.traits.repeat_variance = points.repeat_variance;
-    workload.traits.shape = shape_around(compute_line(workload.points), workload.points);
+    add_curve(workload);
     evidence.workloads.push_back(std::move(workload));
   }
   return evidence;
@@ -141,7 +155,7 @@ void add_own_shares(const std::vector<Observation>& observations, Evidence& evid
   const std::map<std::string, Rows> rows = rows_by_name(observations);
   for (WorkloadEvidence& workload : evidence.workloads) {
     add_own_shares(rows.at(workload.traits.name), workload.points);
-    workload.traits.shape = shape_around(compute_line(workload.points), workload.points);
+    add_curve(workload);
   }
 }
 

@@ -75,8 +75,8 @@ Priors make_priors(const Evidence& evidence, TwoNodeHypothesis hypothesis,
     const WorkloadEvidence& w = evidence.workloads[i];
     const ComputeLine line = compute_line(w.points);
     WorkloadPrior prior;
-    set(prior, kLaunch, std::log(line.launch), 0.3);
-    set(prior, kPerSample, std::log(line.per_sample), 0.3);
+    set(prior, kLaunch, std::log(line.launch), line.launch_sd);
+    set(prior, kPerSample, std::log(line.per_sample), line.per_sample_sd);
     // g = 3: bucketed all-reduces hide well. Where buckets are known, g is not in play.
     set(prior, kOverlap, 0.7, w.traits.bucket_shares.empty() ? 1 : kFixed);
     if (w.grad_bytes > 0) {

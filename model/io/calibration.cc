@@ -253,6 +253,8 @@ Json to_json(const WorkloadCalibration& w) {
               {"shape_log_batch", w.shape_log_batch},
               {"shape_log_factor", w.shape_log_factor},
               {"batches_measured", w.batches_measured},
+              {"one_rank_batches", w.one_rank_batches},
+              {"curve_variance_per_doubling", w.curve_variance},
               {"max_gpus", w.max_gpus},
               {"max_nodes", w.max_nodes},
               {"max_gpus_per_node", w.max_gpus_per_node},
@@ -291,6 +293,11 @@ WorkloadCalibration read_workload(const JsonReader& in) {
   w.shape_log_factor = in.at("shape_log_factor").numbers();
   for (const JsonReader& b : in.at("batches_measured").items())
     w.batches_measured.push_back(static_cast<int>(b.whole(1)));
+  if (in.has("one_rank_batches")) {
+    for (const JsonReader& b : in.at("one_rank_batches").items())
+      w.one_rank_batches.push_back(static_cast<int>(b.whole(1)));
+    w.curve_variance = in.at("curve_variance_per_doubling").non_negative();
+  }
   w.max_gpus = read_count(in, "max_gpus");
   w.max_nodes = read_count(in, "max_nodes");
   w.max_gpus_per_node = read_count(in, "max_gpus_per_node");

@@ -137,6 +137,8 @@ struct WorkloadCalibration {
   std::vector<UnexpectedPoint> unexpected;
   std::vector<ParameterBlock> hypotheses;  ///< one for each of its network's
   std::vector<int> batches_measured;       ///< local batches, ascending
+  std::vector<int> one_rank_batches;       ///< those that one rank ran
+  double curve_variance = 0;  ///< of ln compute, a doubling of the batch from measured ones
   std::optional<MemoryModel> memory;
   std::optional<double> noise_scale;
   int max_gpus = 0, max_nodes = 0, max_gpus_per_node = 0;
