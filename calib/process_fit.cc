@@ -16,14 +16,20 @@ namespace {
 constexpr Eigen::Index kMostRows = 60;  // of a series
 constexpr size_t kMostSeries = 500;
 
+bool on_curve(const ProcessPoint& p) { return p.of == RowOf::kStep && p.at.nodes == 0 && p.at.ranks_per_node == 0; }
 /// At most kMostRows rows, spread evenly.
 Series thinned(const Series& series) {
-  const auto n = static_cast<Eigen::Index>(series.at.size());
-  if (n <= kMostRows) return series;
-  Series out = empty_series(kMostRows);
+  std::vector<Eigen::Index> rows;
+  Eigen::Index alone = 0;
+  for (Eigen::Index i = 0; i < static_cast<Eigen::Index>(series.at.size()); ++i) alone += on_curve(series.at[i]);
+  for (Eigen::Index i = 0; i < static_cast<Eigen::Index>(series.at.size()); ++i)
+    if (alone < 3 || alone == static_cast<Eigen::Index>(series.at.size()) || !on_curve(series.at[i])) rows.push_back(i);
+  const auto n = static_cast<Eigen::Index>(rows.size());
+  const Eigen::Index most = std::min(n, kMostRows);
+  Series out = empty_series(most);
   out.workload_prior_sd = series.workload_prior_sd;
-  for (Eigen::Index i = 0; i < kMostRows; ++i) {
-    const Eigen::Index from = i * n / kMostRows;
+  for (Eigen::Index i = 0; i < most; ++i) {
+    const Eigen::Index from = rows[i * n / most];
     out.at[i] = series.at[from];
     out.excess[i] = series.excess[from];
     out.base_noise[i] = series.base_noise[from];
