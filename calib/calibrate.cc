@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <climits>
 #include <cmath>
 #include <map>
 #include <set>
@@ -87,7 +88,9 @@ WorkloadCalibration describe_workload(const WorkloadEvidence& evidence) {
   w.curve_variance = evidence.traits.curve_variance;
   w.batches_measured = evidence.traits.batches;
   w.one_rank_batches = evidence.traits.one_rank_batches;
+  w.min_gpus = INT_MAX;
   for (const FitPoint& p : evidence.points) {
+    if (p.runs > 0) w.min_gpus = std::min(w.min_gpus, p.at.world_size());
     w.max_gpus = std::max(w.max_gpus, p.at.world_size());
     w.max_nodes = std::max(w.max_nodes, p.at.placement.nodes());
     w.max_gpus_per_node = std::max(w.max_gpus_per_node, p.at.placement.max_ranks_per_node());

@@ -49,6 +49,7 @@ WorkloadTraits traits_of(const WorkloadCalibration& w) {
   return {.name = w.name,
           .shape = {w.shape_log_batch, w.shape_log_factor},
           .curve_variance = w.curve_variance,
+          .min_gpus = w.min_gpus,
           .batches = w.batches_measured,
           .one_rank_batches = w.one_rank_batches,
           .buckets = w.buckets,

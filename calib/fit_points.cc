@@ -146,7 +146,7 @@ void add_own_shares(const Rows& rows, std::vector<FitPoint>& points) {
     if (left > 0 && !measured.contains(alone(run->at))) own[alone(run->at)].push_back(left);
   }
   for (auto& [at, times] : own) {
-    points.push_back({at, median(std::move(times)), kOwnShareSd * kOwnShareSd});
+    points.push_back({at, median(std::move(times)), kOwnShareSd * kOwnShareSd, 0});
   }
   std::ranges::sort(points, {}, &FitPoint::at);
 }

@@ -16,7 +16,7 @@ struct FitPoint {
   double step_time_s = 0;
   /// Of that mean, where the spread was measured or rows differ; else 0: left to the fit.
   double relative_variance = 0;
-  int runs = 1;  ///< that it is the mean of
+  int runs = 1;  ///< that it is the mean of; 0: it was not run, add_own_shares()
 };
 
 /// The same ranks on the same nodes, spread evenly: what the formulas can tell apart.

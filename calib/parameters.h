@@ -71,9 +71,10 @@ struct Prior {
 struct WorkloadTraits {
   std::string name;
   CurveShape shape;
-  double curve_variance = 0;  ///< of ln compute, a doubling from measured batches
-  std::vector<int> batches,
-      one_rank_batches;  ///< measured, on any scale and on one rank; ascending
+  double curve_variance = 0;          ///< of ln compute, a doubling from measured batches
+  int min_gpus = 1;                   ///< the fewest that were run
+  std::vector<int> batches;           ///< measured on any scale, ascending
+  std::vector<int> one_rank_batches;  ///< measured on one rank, ascending
   double buckets = 1;
   double serial_share = 0.35;
   double optimizer_s = 0;

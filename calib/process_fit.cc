@@ -16,20 +16,34 @@ namespace {
 constexpr Eigen::Index kMostRows = 60;  // of a series
 constexpr size_t kMostSeries = 500;
 
-bool on_curve(const ProcessPoint& p) { return p.of == RowOf::kStep && p.at.nodes == 0 && p.at.ranks_per_node == 0; }
-/// At most kMostRows rows, spread evenly.
+/// Rows of one rank that the compute curve was drawn through, which it hits exactly: they say
+/// nothing of what formulas miss, nor of noise.
+bool on_curve(const ProcessPoint& row) {
+  return row.of == RowOf::kStep && row.at.nodes == 0 && row.at.ranks_per_node == 0;
+}
+
+/// The rows that tell of the process: all, if fewer than three lie on the curve (a line passes
+/// through them whatever they are) or nothing else was measured.
+std::vector<Eigen::Index> telling_rows(const Series& series) {
+  constexpr int kFewest = 3;
+  std::vector<Eigen::Index> all, off_curve;
+  for (size_t i = 0; i < series.at.size(); ++i) {
+    all.push_back(static_cast<Eigen::Index>(i));
+    if (!on_curve(series.at[i])) off_curve.push_back(all.back());
+  }
+  const bool shaped = all.size() >= off_curve.size() + kFewest;
+  return shaped && !off_curve.empty() ? off_curve : all;
+}
+
+/// At most kMostRows telling rows, spread evenly.
 Series thinned(const Series& series) {
-  std::vector<Eigen::Index> rows;
-  Eigen::Index alone = 0;
-  for (Eigen::Index i = 0; i < static_cast<Eigen::Index>(series.at.size()); ++i) alone += on_curve(series.at[i]);
-  for (Eigen::Index i = 0; i < static_cast<Eigen::Index>(series.at.size()); ++i)
-    if (alone < 3 || alone == static_cast<Eigen::Index>(series.at.size()) || !on_curve(series.at[i])) rows.push_back(i);
+  const std::vector<Eigen::Index> rows = telling_rows(series);
   const auto n = static_cast<Eigen::Index>(rows.size());
-  const Eigen::Index most = std::min(n, kMostRows);
-  Series out = empty_series(most);
+  const Eigen::Index count = std::min(n, kMostRows);
+  Series out = empty_series(count);
   out.workload_prior_sd = series.workload_prior_sd;
-  for (Eigen::Index i = 0; i < most; ++i) {
-    const Eigen::Index from = rows[i * n / most];
+  for (Eigen::Index i = 0; i < count; ++i) {
+    const Eigen::Index from = rows[i * n / count];
     out.at[i] = series.at[from];
     out.excess[i] = series.excess[from];
     out.base_noise[i] = series.base_noise[from];

@@ -81,6 +81,11 @@ std::vector<std::string> make_notes(const Forecast& f) {
   add_unexpected(f, notes);
   const Candidate* best = f.recommended();
   if (best == nullptr) return notes;
+  if (best->baseline_gpus == 1 && w.one_rank_batches.empty()) {
+    notes.push_back("1 " + f.subject.unit() +
+                    " was never measured: what it takes, and with it speedup and efficiency, is "
+                    "guessed from several");
+  }
   if (best->baseline_gpus > 1) {
     notes.push_back("no prediction for 1 " + f.subject.unit() +
                     ": speedup and efficiency are against " + std::to_string(best->baseline_gpus));

@@ -255,6 +255,7 @@ Json to_json(const WorkloadCalibration& w) {
               {"batches_measured", w.batches_measured},
               {"one_rank_batches", w.one_rank_batches},
               {"curve_variance_per_doubling", w.curve_variance},
+              {"min_gpus", w.min_gpus},
               {"max_gpus", w.max_gpus},
               {"max_nodes", w.max_nodes},
               {"max_gpus_per_node", w.max_gpus_per_node},
@@ -271,6 +272,21 @@ Json to_json(const WorkloadCalibration& w) {
   for (const FittedPoint& point : w.points) out["points"].push_back(to_json(point));
   for (const UnexpectedPoint& point : w.unexpected) {
     out["unexpected"].push_back(to_json(point));
+  }
+  return out;
+}
+
+/// Files from before they were written tell by their points.
+std::vector<int> read_one_rank_batches(const JsonReader& in) {
+  std::vector<int> out;
+  if (in.has("one_rank_batches")) {
+    for (const JsonReader& b : in.at("one_rank_batches").items())
+      out.push_back(static_cast<int>(b.whole(1)));
+    return out;
+  }
+  for (const JsonReader& point : in.at("points").items()) {
+    if (point.at("placement").text() == "1")
+      out.push_back(static_cast<int>(point.at("local_batch").whole(1)));
   }
   return out;
 }
@@ -293,11 +309,10 @@ WorkloadCalibration read_workload(const JsonReader& in) {
   w.shape_log_factor = in.at("shape_log_factor").numbers();
   for (const JsonReader& b : in.at("batches_measured").items())
     w.batches_measured.push_back(static_cast<int>(b.whole(1)));
-  if (in.has("one_rank_batches")) {
-    for (const JsonReader& b : in.at("one_rank_batches").items())
-      w.one_rank_batches.push_back(static_cast<int>(b.whole(1)));
+  w.one_rank_batches = read_one_rank_batches(in);
+  if (in.has("curve_variance_per_doubling"))
     w.curve_variance = in.at("curve_variance_per_doubling").non_negative();
-  }
+  w.min_gpus = in.has("min_gpus") ? static_cast<int>(in.at("min_gpus").whole(1)) : 1;
   w.max_gpus = read_count(in, "max_gpus");
   w.max_nodes = read_count(in, "max_nodes");
   w.max_gpus_per_node = read_count(in, "max_gpus_per_node");

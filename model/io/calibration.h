@@ -141,7 +141,7 @@ struct WorkloadCalibration {
   double curve_variance = 0;  ///< of ln compute, a doubling of the batch from measured ones
   std::optional<MemoryModel> memory;
   std::optional<double> noise_scale;
-  int max_gpus = 0, max_nodes = 0, max_gpus_per_node = 0;
+  int min_gpus = 1, max_gpus = 0, max_nodes = 0, max_gpus_per_node = 0;  ///< that were run
   std::optional<HeldOut> held_out;
   std::map<std::string, HeldOut> naive;  ///< `ideal`, `carry_forward`, `linear`
   std::string method =

@@ -10,20 +10,63 @@ namespace {
 
 bool anything(const Observation&) { return true; }
 
+/// By model, its local batches in order.
+using Batches = std::map<std::string, std::vector<int>>;
+
+Batches batches_of(const std::vector<Observation>& rows) {
+  std::map<std::string, std::set<int>> sets;
+  for (const Observation& o : rows) sets[o.model].insert(o.at.local_batch);
+  Batches out;
+  for (const auto& [model, batches] : sets) out[model].assign(batches.begin(), batches.end());
+  return out;
+}
+
+/// A batch's place among its model's.
+long place(const Batches& batches, const Observation& o) {
+  const std::vector<int>& of_model = batches.at(o.model);
+  return std::ranges::find(of_model, o.at.local_batch) - of_model.begin();
+}
+
+/// Up to 8 GPUs on up to 4 nodes, of which some batches or placements were not measured: what small
+/// sets of measurements leave open.
+std::vector<Protocol> small_protocols(const std::vector<Observation>& rows) {
+  const Batches batches = batches_of(rows);
+  int full = 0;
+  for (const Observation& o : rows) {
+    if (o.at.placement.nodes() == 1) full = std::max(full, o.at.world_size());
+  }
+  const auto small = [](const Observation& o) {
+    return o.at.world_size() <= 8 && o.at.placement.nodes() <= 4;
+  };
+  const auto left_out = [=](const Observation& o) {
+    const long at = place(batches, o);
+    return at % 2 == 1 && at + 1 < std::ssize(batches.at(o.model));
+  };
+  const auto middle = [=](const Observation& o) {
+    return place(batches, o) == std::ssize(batches.at(o.model)) / 2;
+  };
+  return {
+      {"every other batch", [=](const Observation& o) { return small(o) && !left_out(o); }, small},
+      {"the middle batch", [=](const Observation& o) { return small(o) && middle(o); }, small},
+      {"full nodes",
+       [=](const Observation& o) {
+         return o.at.placement.nodes() <= 4 && o.at.world_size() == full * o.at.placement.nodes();
+       },
+       [=](const Observation& o) { return o.at.placement.nodes() == 1; }},
+  };
+}
+
 }  // namespace
 
 std::vector<Protocol> scale_protocols(const std::vector<Observation>& rows) {
-  std::map<std::string, std::set<int>> batches;
-  for (const Observation& o : rows) batches[o.model].insert(o.at.local_batch);
   std::map<std::string, std::set<int>> chosen;
-  for (const auto& [model, all] : batches) {
-    const std::vector<int> sorted(all.begin(), all.end());
+  for (const auto& [model, sorted] : batches_of(rows)) {
     chosen[model] = {sorted.front(), sorted[sorted.size() / 2], sorted.back()};
   }
   const auto nodes = [](const Observation& o) { return o.at.placement.nodes(); };
   const auto gpus = [](const Observation& o) { return o.at.world_size(); };
   const std::set<std::pair<int, int>> kRuns = {{1, 1}, {1, 2}, {1, 4}, {2, 8}, {4, 4}};
-  return {
+  std::vector<Protocol> out = {
       {"<= 8 GPUs on <= 4 nodes",
        [=](const Observation& o) { return gpus(o) <= 8 && nodes(o) <= 4; }, anything},
       {"<= 4 GPUs, any nodes", [=](const Observation& o) { return gpus(o) <= 4; }, anything},
@@ -40,6 +83,8 @@ std::vector<Protocol> scale_protocols(const std::vector<Observation>& rows) {
       {"1 node, <= 4 GPUs", [=](const Observation& o) { return nodes(o) == 1 && gpus(o) <= 4; },
        [=](const Observation& o) { return nodes(o) > 1; }},
   };
+  std::ranges::move(small_protocols(rows), std::back_inserter(out));
+  return out;
 }
 
 Protocol up_to_protocol(int gpus) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <random>
 
 #include "calib/calibrate.h"
 #include "calib/compute_line.h"
@@ -125,6 +126,62 @@ TEST(ComputeLine, FindsTheLineOfOneRank) {
   const ComputeLine line = compute_line(gather_evidence(rows).workloads[0].points);
   EXPECT_NEAR(line.launch, 1.0, 1e-9);
   EXPECT_NEAR(line.per_sample, 0.1, 1e-9);
+}
+
+TEST(ComputeLine, LeavesOutOneRankThatWasSlowerThanSeveral) {
+  std::vector<FitPoint> points;
+  for (const int gpus : {1, 2}) {
+    for (const int batch : {8, 16, 32}) {
+      points.push_back({{.placement = Placement({gpus}), .local_batch = batch},
+                        1 + 0.1 * batch + (gpus > 1 ? 0.05 : 0)});
+    }
+  }
+  points[1].step_time_s *= 1.3;  // between its neighbours, but two ranks took 2.65 s
+  const ComputeLine line = compute_line(points);
+  EXPECT_NEAR(line.launch, 1, 1e-9);
+  EXPECT_NEAR(line.per_sample, 0.1, 1e-9);
+}
+
+TEST(ComputeLine, OneBatchDoesNotTellLaunchFromTimePerSample) {
+  const auto line_of = [](const std::vector<Observation>& rows) {
+    return compute_line(gather_evidence(rows).workloads[0].points);
+  };
+  const ComputeLine one = line_of({row("1", 16, 2)});
+  const ComputeLine two = line_of({row("1", 16, 2), row("1", 32, 3)});
+  EXPECT_NEAR(one.at(16), 2, 1e-9);
+  EXPECT_NEAR(one.launch / 2, 0.4, 1e-9);
+  EXPECT_GT(one.launch_sd, 2 * two.launch_sd);
+  // Neither do two that are next to each other.
+  const ComputeLine near = line_of({row("1", 16, 2), row("1", 17, 2.125)});
+  EXPECT_GT(near.launch, 0.3 * near.at(16));
+  EXPECT_GT(near.launch_sd, 2 * two.launch_sd);
+}
+
+TEST(ComputeLine, SeveralRanksDoNotTellComputeFromCommunication) {
+  const std::vector<Observation> rows = {row("4", 8, 1.8), row("4", 32, 4.2)};
+  const ComputeLine line = compute_line(gather_evidence(rows).workloads[0].points);
+  EXPECT_LT(line.at(32), 4.2);
+  EXPECT_GT(line.launch_sd, 0.6);
+  EXPECT_GT(line.per_sample_sd, 0.6);
+}
+
+TEST(CurveVariance, IsThatOfABrownianPath) {
+  constexpr double kSd = 0.1;  // a doubling
+  std::mt19937 generator(1);
+  std::normal_distribution<double> step(0, kSd * std::sqrt(0.5));
+  std::vector<FitPoint> points;
+  double log_factor = 0;
+  for (int i = 0; i < 40; ++i) {
+    const int batch = static_cast<int>(std::lround(16 * std::exp2(0.5 * i)));
+    points.push_back({{.placement = Placement({1}), .local_batch = batch},
+                      (1 + 0.1 * batch) * std::exp(log_factor)});
+    log_factor += step(generator);
+  }
+  const ComputeLine line{.launch = 1, .per_sample = 0.1};
+  EXPECT_NEAR(std::sqrt(curve_variance(line, points)), kSd, 0.2 * kSd);
+  // Little is told by few: what is expected beforehand.
+  points.resize(2);
+  EXPECT_NEAR(std::sqrt(curve_variance(line, points)), 0.06, 1e-9);
 }
 
 TEST(ComputeLine, AFlatCurveKeepsBothPartsPositive) {

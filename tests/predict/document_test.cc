@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <sstream>
 #include <valijson/adapters/nlohmann_json_adapter.hpp>
 #include <valijson/schema.hpp>
@@ -39,6 +40,36 @@ Forecast some_forecast() {
   Subject s = hand_made_subject();
   refuse_beyond(s, 1);
   return make_forecast(q, s);
+}
+
+// Eight GPUs lose only because their measurement was slow.
+TEST(ForecastJson, SaysWhatWasMeasuredAndIsNotExpected) {
+  Question q = hand_made_question(96);
+  q.gpus = {4, 8};
+  Subject s = hand_made_subject();
+  s.predict = [known = s.predict](const std::vector<Configuration>& at) {
+    std::vector<Prediction> out = known(at);
+    for (size_t i = 0; i < at.size(); ++i) {
+      if (at[i].world_size() != 8) continue;
+      out[i].unexpected = {Seconds<>(2), out[i].step_time, 1};
+      out[i].high = out[i].step_time = Seconds<>(2);
+    }
+    return out;
+  };
+  const Forecast f = make_forecast(q, s);
+  const Json j = to_json(f);
+  EXPECT_EQ(complaints(j), "");
+  EXPECT_EQ(j["recommendation"]["gpus"], 4);
+  EXPECT_EQ(j["candidates"][1]["unexpected"]["measured_s"], 2.0);
+  EXPECT_TRUE(j["candidates"][0]["unexpected"].is_null());
+  const auto says = [](const std::string& note) {
+    return note.starts_with("8 GPUs x 12: measured at 2.00 s a step, where all measurements");
+  };
+  EXPECT_EQ(std::ranges::count_if(f.notes, says), 1);
+  // It is what another measurement would settle.
+  EXPECT_TRUE(std::ranges::any_of(f.next_measurements, [](const NextMeasurement& next) {
+    return next.command.ends_with("--world-sizes 8");
+  }));
 }
 
 TEST(ForecastJson, HoldsThePromisedKeys) {

@@ -65,6 +65,7 @@ inline Subject hand_made_subject(double half_width = 0.02) {
   Subject s;
   s.workload.name = "net";
   s.workload.batches_measured = {4, 16, 64};
+  s.workload.one_rank_batches = {4, 16, 64};
   s.workload.max_gpus = 8;
   s.workload.max_nodes = 2;
   s.workload.max_gpus_per_node = 4;
