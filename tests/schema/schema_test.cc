@@ -29,8 +29,8 @@ std::string profile_text() {
 std::string run_text() {
   return saved([](const auto& path) { save_run(path, sample_run()); });
 }
-/// Calibrated from the one-node and two-node rows of two workloads of the data set that we ship, one
-/// of them made twice as long.
+/// Calibrated from the one-node and two-node rows of two workloads of the data set that we ship,
+/// one of them made twice as long.
 std::string calibration_text() {
   std::vector<Observation> rows;
   for (const Observation& row :
