@@ -149,14 +149,14 @@ ComputeLine compute_line(const std::vector<FitPoint>& points) {
   }
   // How much of launch against time per sample these batches tell: 0 of one batch, 1 from twice as
   // large a one on.
-  constexpr double kLaunchShare = 0.4;  // 0.15 to 0.87 on three public clusters
+  constexpr double kLaunchShare = 0.45;  // 0.15 to 0.87 on three public clusters
   const double told = std::min(1.0, doublings(*fastest.begin(), *fastest.rbegin()));
   const double middle = std::sqrt(fastest.begin()->first * fastest.rbegin()->first);
   const double time = line.at(middle);
   line.launch = told * line.launch + (1 - told) * kLaunchShare * time;
   line.per_sample = (time - line.launch) / middle;
-  line.launch_sd += 0.4 * (1 - told);
-  line.per_sample_sd += 0.2 * (1 - told);
+  line.launch_sd += 0.7 * (1 - told);
+  line.per_sample_sd += 0.5 * (1 - told);
   if (!has_one_rank(points)) {
     // On full nodes of those clusters 0.54, 0.64 and 0.85 of a step are compute.
     constexpr double kComputeShare = 0.7, kComputeSd = 0.4;

@@ -149,7 +149,7 @@ TEST(ComputeLine, OneBatchDoesNotTellLaunchFromTimePerSample) {
   const ComputeLine one = line_of({row("1", 16, 2)});
   const ComputeLine two = line_of({row("1", 16, 2), row("1", 32, 3)});
   EXPECT_NEAR(one.at(16), 2, 1e-9);
-  EXPECT_NEAR(one.launch / 2, 0.4, 1e-9);
+  EXPECT_NEAR(one.launch / 2, 0.45, 1e-9);
   EXPECT_GT(one.launch_sd, 2 * two.launch_sd);
   // Neither do two that are next to each other.
   const ComputeLine near = line_of({row("1", 16, 2), row("1", 17, 2.125)});
