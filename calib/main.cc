@@ -134,6 +134,7 @@ int main(int argc, char** argv) {
       }
     }
     std::fputs((options.json ? json_text(json) : text).c_str(), stdout);
+    std::fflush(stdout);  // both may go to one file
     std::fprintf(stderr, "wrote %s\n", out.c_str());
     if (!plots.empty()) {
       std::fprintf(stderr, "wrote %zu plots into %s\n", plots.size(),
