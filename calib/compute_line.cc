@@ -130,46 +130,58 @@ double doublings(const Times::value_type& from, const Times::value_type& to) {
   return std::log2(to.first / from.first);
 }
 
-}  // namespace
-
-ComputeLine compute_line(const std::vector<FitPoint>& points) {
-  const Times fastest = compute_times(points);
-  // Minimize sum ((c0 + c1 b) / T - 1)^2.
+/// Minimizes sum ((launch + per_sample b) / T - 1)^2, both >= 0.
+ComputeLine least_squares(const Times& times) {
   double s00 = 0, s01 = 0, s11 = 0, r0 = 0, r1 = 0;
-  for (const auto& [b, t] : fastest) {
+  for (const auto& [b, t] : times) {
     s00 += 1 / (t * t), s01 += b / (t * t), s11 += b * b / (t * t), r0 += 1 / t, r1 += b / t;
   }
   const double determinant = s00 * s11 - s01 * s01;
-  ComputeLine line{.launch = 0, .per_sample = r1 / s11};
   if (determinant > 1e-9 * s00 * s11) {
     const double c0 = (r0 * s11 - r1 * s01) / determinant;
     const double c1 = (r1 * s00 - r0 * s01) / determinant;
-    if (c0 >= 0 && c1 >= 0) line = {.launch = c0, .per_sample = c1};
-    if (c1 < 0) line = {.launch = r0 / s00, .per_sample = 0};
+    if (c0 >= 0 && c1 >= 0) return {.launch = c0, .per_sample = c1};
+    if (c1 < 0) return {.launch = r0 / s00, .per_sample = 0};
   }
-  // How much of launch against time per sample these batches tell: 0 of one batch, 1 from twice as
-  // large a one on.
-  constexpr double kLaunchShare = 0.45;  // 0.15 to 0.87 on three public clusters
-  const double told = std::min(1.0, doublings(*fastest.begin(), *fastest.rbegin()));
-  const double middle = std::sqrt(fastest.begin()->first * fastest.rbegin()->first);
+  return {.launch = 0, .per_sample = r1 / s11};
+}
+
+/// One batch does not tell launch from time per sample; from twice as large a one on, the line
+/// does.
+void doubt_launch(const Times& times, ComputeLine& line) {
+  constexpr double kLaunchShare = 0.45;                  // 0.15 to 0.87 on three public clusters
+  constexpr double kLaunchSd = 0.7, kPerSampleSd = 0.5;  // more, of one batch
+  const double told = std::min(1.0, doublings(*times.begin(), *times.rbegin()));
+  const double middle = std::sqrt(times.begin()->first * times.rbegin()->first);
   const double time = line.at(middle);
   line.launch = told * line.launch + (1 - told) * kLaunchShare * time;
   line.per_sample = (time - line.launch) / middle;
-  line.launch_sd += 0.7 * (1 - told);
-  line.per_sample_sd += 0.5 * (1 - told);
-  if (!has_one_rank(points)) {
-    // On full nodes of those clusters 0.54, 0.64 and 0.85 of a step are compute.
-    constexpr double kComputeShare = 0.7, kComputeSd = 0.4;
-    line.launch *= kComputeShare;
-    line.per_sample *= kComputeShare;
-    line.launch_sd += kComputeSd;
-    line.per_sample_sd += kComputeSd;
-  }
+  line.launch_sd += kLaunchSd * (1 - told);
+  line.per_sample_sd += kPerSampleSd * (1 - told);
+}
+
+/// Steps of several ranks hold communication: on full nodes of three public clusters 0.54, 0.64 and
+/// 0.85 of a step are compute, in the middle.
+void doubt_compute(ComputeLine& line) {
+  constexpr double kComputeShare = 0.7, kComputeSd = 0.4;
+  line.launch *= kComputeShare;
+  line.per_sample *= kComputeShare;
+  line.launch_sd += kComputeSd;
+  line.per_sample_sd += kComputeSd;
+}
+
+}  // namespace
+
+ComputeLine compute_line(const std::vector<FitPoint>& points) {
+  const Times times = compute_times(points);
+  ComputeLine line = least_squares(times);
+  doubt_launch(times, line);
+  if (!has_one_rank(points)) doubt_compute(line);
   // Logarithms need something positive where a part vanished: what would not be noticed.
   constexpr double kUnnoticed = 0.01;
-  line.launch = std::max(line.launch, kUnnoticed * fastest.begin()->second);
-  line.per_sample =
-      std::max(line.per_sample, kUnnoticed * fastest.rbegin()->second / fastest.rbegin()->first);
+  const auto &smallest = *times.begin(), &largest = *times.rbegin();
+  line.launch = std::max(line.launch, kUnnoticed * smallest.second);
+  line.per_sample = std::max(line.per_sample, kUnnoticed * largest.second / largest.first);
   return line;
 }
 

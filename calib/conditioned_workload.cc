@@ -44,7 +44,8 @@ double unmeasured_batch_variance(const Linearization& formula, const WorkloadTra
 /// What is not known of fewer ranks than any that were run, as a variance of ln T: steps of several
 /// do not tell compute from communication, and hardly from ranks in each other's way where they say
 /// what of them was exposed. On full nodes of three public clusters compute is 0.2 to 1 of a step,
-/// 0.54 to 0.85 in the middle; a step less what is exposed is 6 % off in the middle, and 15 %.
+/// 0.54 to 0.85 in the middle; on two of them a step less what is exposed is 6 % off in the middle,
+/// 15 % in one case of ten.
 double unmeasured_few_variance(const WorkloadTraits& traits, const Configuration& at) {
   const double per_doubling = traits.one_rank_batches.empty() ? 0.2 : 0.045;
   const double fewer = std::log2(1.0 * traits.min_gpus / at.world_size());

@@ -16,8 +16,8 @@ namespace {
 constexpr Eigen::Index kMostRows = 60;  // of a series
 constexpr size_t kMostSeries = 500;
 
-/// Rows of one rank that the compute curve was drawn through, which it hits exactly: they say
-/// nothing of what formulas miss, nor of noise.
+/// Rows of one rank: the compute curve was drawn through them, or they were left out of it as
+/// slips. They say nothing of what formulas miss, nor of noise.
 bool on_curve(const ProcessPoint& row) {
   return row.of == RowOf::kStep && row.at.nodes == 0 && row.at.ranks_per_node == 0;
 }

@@ -37,6 +37,11 @@ TEST(Predictor, PassesThroughWhatWasMeasured) {
   }
 }
 
+Observation& row_of_large(std::vector<Observation>& rows, const Configuration& spot) {
+  return *std::ranges::find_if(
+      rows, [&](const Observation& o) { return o.model == "large" && o.at == spot; });
+}
+
 /// What is said of `large` where a measurement of a synthetic cluster took `factor` times as long,
 /// and without the factor.
 struct Spoiled {
@@ -47,10 +52,9 @@ Spoiled spoiled(const Configuration& spot, double factor) {
   auto rows = synthetic_rows(synthetic_cluster(), synthetic_placements(), 0.01, 5);
   const Prediction without =
       Predictor(calibrate_observations(rows, "synthetic")).predict("large", spot);
-  const auto row = std::ranges::find_if(
-      rows, [&](const Observation& o) { return o.model == "large" && o.at == spot; });
-  row->step_time_s *= factor;
-  return {row->step_time_s,
+  Observation& row = row_of_large(rows, spot);
+  row.step_time_s *= factor;
+  return {row.step_time_s,
           Predictor(calibrate_observations(rows, "synthetic")).predict("large", spot), without};
 }
 
@@ -72,19 +76,15 @@ TEST(Predictor, AMeasurementNothingElseExpectsIsInsideTheInterval) {
   }
 }
 
-// 30 batches on 12 placements are more than are fitted.
 TEST(Predictor, ThreeRunsDoNotSlip) {
   auto rows = synthetic_rows(synthetic_cluster(), synthetic_placements(), 0.01, 5);
   const Configuration spot = at(2, 8, 32);
-  const auto row = std::ranges::find_if(
-      rows, [&](const Observation& o) { return o.model == "large" && o.at == spot; });
-  row->step_time_s /= 2;
-  const double fast_s = row->step_time_s;
+  Observation run = row_of_large(rows, spot);
+  const double fast_s = run.step_time_s / 2;
+  row_of_large(rows, spot).step_time_s = fast_s;
   for (const double factor : {1.01, 0.99}) {
-    Observation again = *std::ranges::find_if(
-        rows, [&](const Observation& o) { return o.model == "large" && o.at == spot; });
-    again.step_time_s = fast_s * factor;
-    rows.push_back(again);
+    run.step_time_s = fast_s * factor;
+    rows.push_back(run);
   }
   const Prediction p = Predictor(calibrate_observations(rows, "synthetic")).predict("large", spot);
   ASSERT_TRUE(p.unexpected);
@@ -98,15 +98,15 @@ TEST(Predictor, ThreeRunsDoNotSlip) {
 TEST(Predictor, ANoisyMeasurementIsNotUnexpected) {
   auto rows = synthetic_rows(synthetic_cluster(), synthetic_placements(), 0.01, 5);
   const Configuration spot = at(2, 8, 32);
-  const auto row = std::ranges::find_if(
-      rows, [&](const Observation& o) { return o.model == "large" && o.at == spot; });
-  row->step_time_s *= 1.3;
-  row->steps = 1;
-  row->stddev_s = 0.3 * row->step_time_s;
+  Observation& row = row_of_large(rows, spot);
+  row.step_time_s *= 1.3;
+  row.steps = 1;
+  row.stddev_s = 0.3 * row.step_time_s;
   EXPECT_FALSE(
       Predictor(calibrate_observations(rows, "synthetic")).predict("large", spot).unexpected);
 }
 
+// 30 batches on 12 placements are more than are fitted.
 TEST(Predictor, AnUnexpectedMeasurementCountsThoughItWasNotFitted) {
   auto workloads = synthetic_cluster();
   workloads.resize(1);
