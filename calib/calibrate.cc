@@ -107,60 +107,62 @@ std::vector<FittedPoint> fitted_points(const std::vector<FitPoint>& points,
   return out;
 }
 
-/// Relative evidence to probabilities.
-void normalize_weights(std::vector<Hypothesis>& hypotheses) {
-  double total = 0;
-  for (const Hypothesis& h : hypotheses) total += h.weight;
-  for (Hypothesis& h : hypotheses) {
-    h.weight =
-        std::isfinite(total) ? h.weight / total : static_cast<double>(&h == &hypotheses.back());
+/// Given a fit in which two nodes may differ, how probable it is that they are like more. Their
+/// tau is 0 then: the posterior's density there over the prior's is the Bayes factor (Dickey, *The
+/// weighted likelihood ratio*, 1971). Data from one and two nodes cannot tell.
+double probability_of_like_more(const ClusterFit& fit, int measured_max_nodes) {
+  const double prior = 1 - kTwoNodesDiffer;
+  if (measured_max_nodes < 3) return prior;
+  const double tau = fit.parameters.network[kTwoNodes];
+  const double sd = std::sqrt(fit.network.covariance(kTwoNodes, kTwoNodes));
+  const double density = std::exp(-0.5 * tau * tau / (sd * sd)) / sd;
+  const double odds = prior / kTwoNodesDiffer * density * fit.priors.network.sd[kTwoNodes];
+  return odds / (1 + odds);
+}
+
+Hypothesis describe_hypothesis(const char* name, double weight, const ClusterFit& fit) {
+  return {.name = name,
+          .weight = weight,
+          .network = block_of(fit.priors.network, fit.parameters.network),
+          .network_covariance = {fit.network.covariance.data(),
+                                 fit.network.covariance.data() + fit.network.covariance.size()},
+          .process = fit.process};
+}
+
+/// Two nodes may differ from more, or are like them. Fills in the network's hypotheses; the first
+/// contains the other.
+std::vector<ClusterFit> fit_hypotheses(const Evidence& evidence, const Ingredients& ingredients,
+                                       NetworkCalibration& network) {
+  constexpr double kRuledOut = 1e-3;  // would cost time in every prediction and change none
+  const char* const like_more = "two nodes are like more";
+  std::vector<ClusterFit> fits;
+  if (!ingredients.two_nodes) {
+    fits.push_back(fit_cluster(evidence, TwoNodeHypothesis::kSameAsMore, ingredients));
+    network.hypotheses = {describe_hypothesis(like_more, 1, fits.front())};
+    return fits;
   }
+  fits.push_back(fit_cluster(evidence, TwoNodeHypothesis::kMayDiffer, ingredients));
+  const double probability = network.inter_measured
+                                 ? probability_of_like_more(fits.front(), network.max_nodes)
+                                 : 0;  // there is nothing to tell apart
+  const bool both = probability >= kRuledOut;
+  network.hypotheses = {describe_hypothesis("two nodes may differ from more",
+                                            both ? 1 - probability : 1, fits.front())};
+  if (!both) return fits;
+  fits.push_back(fit_cluster(evidence, TwoNodeHypothesis::kSameAsMore, ingredients, &fits.front()));
+  network.hypotheses.push_back(describe_hypothesis(like_more, probability, fits.back()));
+  return fits;
 }
 
 /// Adds one cluster's network and workloads.
 void add_cluster(Calibration& calibration, const std::string& cluster, bool several,
                  Evidence evidence, const Ingredients& ingredients) {
-  struct Candidate {
-    const char* name;
-    TwoNodeHypothesis hypothesis;
-    double prior;
-  };
-  std::vector<Candidate> candidates = {
-      {"two nodes are like more", TwoNodeHypothesis::kSameAsMore, 1 - kTwoNodesDiffer}};
-  if (ingredients.two_nodes) {
-    candidates.insert(candidates.begin(), {"two nodes may differ from more",
-                                           TwoNodeHypothesis::kMayDiffer, kTwoNodesDiffer});
-  }
-  std::vector<ClusterFit> fits;
   NetworkCalibration network = describe_network(cluster, evidence);
   std::vector<WorkloadCalibration> workloads;
   for (const WorkloadEvidence& w : evidence.workloads) workloads.push_back(describe_workload(w));
   thin_out(evidence);
-  for (const auto& [name, hypothesis, prior] : candidates) {
-    // Without two nodes in the data there is nothing to tell apart.
-    if (!fits.empty() && !network.inter_measured) break;
-    fits.push_back(fit_cluster(evidence, hypothesis, ingredients));
-    const ClusterFit& fit = fits.back();
-    // Data from one and two nodes cannot tell: what their evidence differs by is how the priors
-    // happen to fit.
-    const double log_evidence =
-        network.max_nodes < 3 ? 0 : fit.network.log_evidence - fits.front().network.log_evidence;
-    network.hypotheses.push_back(
-        {.name = name,
-         .weight = prior * std::exp(log_evidence),
-         .network = block_of(fit.priors.network, fit.parameters.network),
-         .network_covariance = {fit.network.covariance.data(),
-                                fit.network.covariance.data() + fit.network.covariance.size()},
-         .process = fit.process});
-    calibration.converged = calibration.converged && fit.converged;
-  }
-  normalize_weights(network.hypotheses);
-  // What the data rule out costs time in every prediction and changes none.
-  while (network.hypotheses.size() > 1 && network.hypotheses.back().weight < 1e-3) {
-    network.hypotheses.pop_back();
-    fits.pop_back();
-    network.hypotheses.front().weight = 1;
-  }
+  const std::vector<ClusterFit> fits = fit_hypotheses(evidence, ingredients, network);
+  for (const ClusterFit& fit : fits) calibration.converged = calibration.converged && fit.converged;
 
   const ClusterFit& first = fits.front();
   add_parameters(calibration.parameters, cluster_prefix(cluster, several, '.'), kNetworkNames,
@@ -169,6 +171,7 @@ void add_cluster(Calibration& calibration, const std::string& cluster, bool seve
     WorkloadCalibration& w = workloads[i];
     w.points = fitted_points(evidence.workloads[i].points, first.row_noise[i]);
     w.network = static_cast<int>(calibration.networks.size());
+    w.amplitude = first.amplitudes[i];
     for (const ClusterFit& fit : fits)
       w.hypotheses.push_back(block_of(fit.priors.workloads[i], fit.parameters.workloads[i]));
     w.name = cluster_prefix(cluster, several, ':') + w.name;

@@ -40,7 +40,7 @@ Series series_of(const WorkloadCalibration& workload, const ParameterBlock& own,
                               .workloads = {vector_of<WorkloadVector>(own.estimate)}};
   const Priors priors{.network = prior_of<kNetworkParameters>(network),
                       .workloads = {prior_of<kWorkloadParameters>(own)}};
-  return make_series(evidence, parameters, 0, priors, noise);
+  return make_series(evidence, parameters, 0, priors, noise, workload.amplitude);
 }
 
 }  // namespace
@@ -67,14 +67,14 @@ ConditionedSeries condition(const WorkloadCalibration& workload, const Parameter
                             const Hypothesis& hypothesis) {
   ConditionedSeries out;
   out.traits = traits_of(workload);
-  out.process = hypothesis.process;
+  out.process = amplified(hypothesis.process, workload.amplitude);
   out.network = vector_of<NetworkVector>(hypothesis.network.estimate);
   out.parameters = vector_of<WorkloadVector>(own.estimate);
   out.offset = vector_of<WorkloadVector>(own.prior_mean) - out.parameters;
   out.network_covariance = Eigen::Map<const NetworkMatrix>(hypothesis.network_covariance.data());
   out.series = series_of(workload, own, hypothesis.network);
   out.rows = RowCovariance(out.process, out.series.at);
-  out.solved = solve_series(out.series, out.process);
+  out.solved = solve_series(out.series, hypothesis.process);
   // The fit ended at the posterior: the network's deviation from its prior is what it moved.
   const NetworkVector deviation =
       out.network - vector_of<NetworkVector>(hypothesis.network.prior_mean);

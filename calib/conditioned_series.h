@@ -11,7 +11,7 @@ namespace forerun {
 /// Linearized around the parameters, where the fit ended.
 struct ConditionedSeries {
   WorkloadTraits traits;
-  ResidualProcess process;
+  ResidualProcess process;  ///< the workload's: amplified
   NetworkVector network = NetworkVector::Zero();
   WorkloadVector parameters = WorkloadVector::Zero();
   WorkloadVector offset = WorkloadVector::Zero();            ///< prior mean - parameters

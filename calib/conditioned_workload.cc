@@ -86,6 +86,7 @@ void ConditionedWorkload::predict(const std::vector<Configuration>& at, std::vec
 
 void ConditionedWorkload::predict_chunk(const Configuration* at, Eigen::Index count,
                                         LogNormal* out) const {
+  const double amplitude = given_.series.amplitude;
   const WorkloadVector prior_variance = given_.series.workload_prior_sd.array().square();
   Eigen::MatrixXd cross(given_.weights.size(), count);
   Eigen::MatrixXd by_network(kNetworkParameters, count);
@@ -104,7 +105,8 @@ void ConditionedWorkload::predict_chunk(const Configuration* at, Eigen::Index co
         noise_variance(given_.process, point) + given_.traits.repeat_variance +
         unmeasured_batch_variance(formula, given_.traits, at[i]) +
         unmeasured_few_variance(given_.traits, at[i]) +
-        beyond_variance(formula, doublings_beyond(at[i], measured_.gpus), measured_.workloads);
+        amplitude * amplitude *
+            beyond_variance(formula, doublings_beyond(at[i], measured_.gpus), measured_.workloads);
   }
   // What the rows do not explain of the network parameters' effect.
   const Eigen::MatrixXd unexplained = by_network - given_.solved.solved_network.transpose() * cross;

@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include "calib/left_out.h"
 #include "model/statistics.h"
 
 namespace forerun {
@@ -71,8 +72,8 @@ Series wire_series(const WorkloadEvidence& workload, const Parameters& parameter
 std::vector<Series> all_series(const Evidence& evidence, const ClusterFit& fit) {
   std::vector<Series> series;
   for (size_t w = 0; w < evidence.workloads.size(); ++w) {
-    series.push_back(
-        make_series(evidence.workloads[w], fit.parameters, w, fit.priors, fit.row_noise[w]));
+    series.push_back(make_series(evidence.workloads[w], fit.parameters, w, fit.priors,
+                                 fit.row_noise[w], fit.amplitudes[w]));
   }
   if (!evidence.sweeps.empty())
     series.push_back(sweep_series(evidence, fit.parameters, fit.priors));
@@ -124,6 +125,41 @@ void raise_gross_outliers(const Evidence& evidence, ClusterFit& fit) {
   }
 }
 
+/// By how much a workload is missed where a scale of several ranks is left out, times what the
+/// cluster's process claims: the 90th percentile over a normal's. Few scales say little: as if some
+/// more had been as claimed.
+double missed_at_left_out_scales(const WorkloadEvidence& workload, const SolvedSeries& solved,
+                                 const NetworkVector& deviation, double amplitude) {
+  constexpr double kBelieved = 4;  // scales
+  std::map<Scale, RowGroup> scales;
+  for (size_t i = 0; i < workload.points.size(); ++i) {
+    if (workload.points[i].at.world_size() == 1) continue;
+    scales[scale_of(workload.points[i])].push_back(static_cast<Eigen::Index>(i));
+  }
+  std::vector<RowGroup> groups;
+  for (const auto& [scale, rows] : scales) groups.push_back(rows);
+  const LeftOut left_out = leave_out(solved, deviation, groups);
+  std::vector<double> misses;
+  for (const RowGroup& group : groups) {
+    for (const Eigen::Index row : group) misses.push_back(std::fabs(left_out.miss[row]));
+  }
+  if (groups.empty()) return 1;
+  const double missed = amplitude * quantile(misses, 0.9) / kNormal90;
+  const auto count = static_cast<double>(groups.size());
+  return (count * missed + kBelieved) / (count + kBelieved);
+}
+
+/// Workloads share a process, but other jobs, file systems and loaders disturb some more than
+/// others: those get more of it. Never less: calm where it was measured is not calm beyond.
+void find_amplitudes(const Evidence& evidence, const std::vector<SolvedSeries>& solved,
+                     ClusterFit& fit) {
+  for (size_t w = 0; w < evidence.workloads.size(); ++w) {
+    const double missed = missed_at_left_out_scales(evidence.workloads[w], solved[w],
+                                                    fit.network.deviation, fit.amplitudes[w]);
+    fit.amplitudes[w] = std::max(1.0, missed);
+  }
+}
+
 /// Rows that all others together do not expect get the noise that would explain them; unless most
 /// rows of their scale are unexpected: then it is the scale that is different, and they are its
 /// only witnesses.
@@ -131,12 +167,7 @@ void raise_outliers(const Evidence& evidence, const std::vector<Series>& series,
                     const std::vector<SolvedSeries>& solved, ClusterFit& fit) {
   for (size_t w = 0; w < evidence.workloads.size(); ++w) {
     const auto n = static_cast<Eigen::Index>(series[w].at.size());
-    const Eigen::MatrixXd inverse = solved[w].cholesky.solve(Eigen::MatrixXd::Identity(n, n));
-    const Eigen::VectorXd weights =
-        solved[w].solved_excess - solved[w].solved_network * fit.network.deviation;
-    // Left out, row i is predicted with error weights / inverse_ii and variance 1 / inverse_ii
-    // (R&W, eq. 5.12).
-    const Eigen::VectorXd z = weights.array() / inverse.diagonal().array().sqrt();
+    const auto [z, variance] = leave_out(solved[w], fit.network.deviation, one_by_one(n));
     std::map<Scale, int> rows, unexpected;
     for (Eigen::Index i = 0; i < n; ++i) {
       const Scale scale = scale_of(evidence.workloads[w].points[i]);
@@ -146,7 +177,7 @@ void raise_outliers(const Evidence& evidence, const std::vector<Series>& series,
     for (Eigen::Index i = 0; i < n; ++i) {
       const Scale scale = scale_of(evidence.workloads[w].points[i]);
       if (std::fabs(z[i]) <= kOutlier || 2 * unexpected[scale] > rows[scale]) continue;
-      fit.row_noise[w][i] += (z[i] * z[i] / (kOutlier * kOutlier) - 1) / inverse(i, i);
+      fit.row_noise[w][i] += (z[i] * z[i] / (kOutlier * kOutlier) - 1) * variance[i];
     }
   }
 }
@@ -181,8 +212,9 @@ void settle(const Evidence& evidence, ClusterFit& fit) {
 }  // namespace
 
 Series make_series(const WorkloadEvidence& workload, const Parameters& parameters, size_t index,
-                   const Priors& priors, const Eigen::VectorXd& row_noise) {
+                   const Priors& priors, const Eigen::VectorXd& row_noise, double amplitude) {
   Series series = empty_series(workload.points.size());
+  series.amplitude = amplitude;
   series.base_noise = row_noise;
   series.workload_prior_sd = Eigen::Map<const WorkloadVector>(priors.workloads[index].sd.data());
   const NetworkVector network_offset = mean_minus(priors.network, parameters.network);
@@ -201,8 +233,12 @@ Series make_series(const WorkloadEvidence& workload, const Parameters& parameter
 }
 
 ClusterFit fit_cluster(const Evidence& evidence, TwoNodeHypothesis hypothesis,
-                       const Ingredients& ingredients) {
+                       const Ingredients& ingredients, const ClusterFit* general) {
   ClusterFit fit;
+  fit.amplitudes.assign(evidence.workloads.size(), 1);
+  if (general != nullptr) fit.amplitudes = general->amplitudes;
+  const bool own_amplitudes =
+      ingredients.own_amplitudes && general == nullptr && evidence.workloads.size() > 1;
   fit.priors = make_priors(evidence, hypothesis, ingredients);
   const FormulaFit formulas = fit_formulas(evidence, fit.priors);
   fit.parameters = formulas.parameters;
@@ -221,6 +257,12 @@ ClusterFit fit_cluster(const Evidence& evidence, TwoNodeHypothesis hypothesis,
       fit.process = with_uncertain_amplitudes(fit.process, series, fit.priors.network, ingredients);
     }
     std::vector<SolvedSeries> solved = solve_all(series, fit.process);
+    if (own_amplitudes) {
+      fit.network = network_posterior(solved, series, fit.priors.network);
+      find_amplitudes(evidence, solved, fit);
+      series = all_series(evidence, fit);
+      solved = solve_all(series, fit.process);
+    }
     if (ingredients.outliers && round + 1 < kRounds) {
       fit.network = network_posterior(solved, series, fit.priors.network);
       raise_outliers(evidence, series, solved, fit);

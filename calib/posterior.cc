@@ -16,7 +16,8 @@ Series empty_series(size_t rows) {
   return series;
 }
 
-SolvedSeries solve_series(const Series& series, const ResidualProcess& process) {
+SolvedSeries solve_series(const Series& series, const ResidualProcess& of_cluster) {
+  const ResidualProcess process = amplified(of_cluster, series.amplitude);
   const auto n = static_cast<Eigen::Index>(series.at.size());
   const Eigen::MatrixXd scaled = series.by_workload * series.workload_prior_sd.asDiagonal();
   Eigen::MatrixXd k(n, n);

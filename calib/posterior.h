@@ -29,6 +29,7 @@ struct Series {
   Eigen::MatrixXd by_network;    // [n x network parameters]
   Eigen::MatrixXd by_workload;   // [n x workload parameters]
   WorkloadVector workload_prior_sd = WorkloadVector::Zero();
+  double amplitude = 1;  ///< times the cluster's: amplified()
 };
 
 /// `rows` rows of zeros.
@@ -42,6 +43,7 @@ struct SolvedSeries {
   double log_determinant = 0;
 };
 
+/// `process`: the cluster's.
 SolvedSeries solve_series(const Series& series, const ResidualProcess& process);
 
 std::vector<SolvedSeries> solve_all(const std::vector<Series>& series,

@@ -42,6 +42,7 @@ Series thinned(const Series& series) {
   const Eigen::Index count = std::min(n, kMostRows);
   Series out = empty_series(count);
   out.workload_prior_sd = series.workload_prior_sd;
+  out.amplitude = series.amplitude;
   for (Eigen::Index i = 0; i < count; ++i) {
     const Eigen::Index from = rows[i * n / count];
     out.at[i] = series.at[from];
@@ -110,8 +111,9 @@ class EvidenceCost : public ceres::FirstOrderFunction {
     for (const auto amplitude : left_out(ingredients_)) gradient[hyper_index(amplitude)] = 0;
   }
 
-  static void add_gradient(const Series& series, const ResidualProcess& process,
+  static void add_gradient(const Series& series, const ResidualProcess& of_cluster,
                            const Eigen::MatrixXd& by_covariance, double* gradient) {
+    const ResidualProcess process = amplified(of_cluster, series.amplitude);
     const auto add = [&](const WithGradient& k, double factor) {
       for (int h = 0; h < kHyperParameters; ++h) gradient[h] -= factor * k.by_log[h];
     };

@@ -100,6 +100,15 @@ ResidualProcess default_process() {
   return process;
 }
 
+ResidualProcess amplified(ResidualProcess process, double amplitude) {
+  for (const auto member :
+       {&ResidualProcess::compute_sd, &ResidualProcess::scale_sd, &ResidualProcess::placement_sd,
+        &ResidualProcess::noise_sd, &ResidualProcess::communication_noise_sd}) {
+    process.*member *= amplitude;
+  }
+  return process;
+}
+
 WithGradient covariance_gradient(const ResidualProcess& p, const ProcessPoint& a,
                                  const ProcessPoint& b) {
   const double batch = a.at.batch - b.at.batch;

@@ -52,6 +52,8 @@ ResidualProcess from_logs(const double* logs);
 double hyper_prior_cost(const double* logs, double* gradient);
 /// The prior's median.
 ResidualProcess default_process();
+/// That of a workload that misses the formulas by `amplitude` times as much, noise and all.
+ResidualProcess amplified(ResidualProcess process, double amplitude);
 
 double covariance(const ResidualProcess& process, const ProcessPoint& a, const ProcessPoint& b);
 

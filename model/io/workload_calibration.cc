@@ -183,6 +183,7 @@ Json to_json(const WorkloadCalibration& w) {
               {"batches_measured", w.batches_measured},
               {"one_rank_batches", w.one_rank_batches},
               {"curve_variance_per_doubling", w.curve_variance},
+              {"amplitude", w.amplitude},
               {"min_gpus", w.min_gpus},
               {"max_gpus", w.max_gpus},
               {"max_nodes", w.max_nodes},
@@ -225,6 +226,7 @@ WorkloadCalibration read_workload(const JsonReader& in) {
   w.one_rank_batches = read_one_rank_batches(in);
   if (in.has("curve_variance_per_doubling"))
     w.curve_variance = in.at("curve_variance_per_doubling").non_negative();
+  w.amplitude = read_factor(in, "amplitude");
   w.min_gpus = in.has("min_gpus") ? static_cast<int>(in.at("min_gpus").whole(1)) : 1;
   w.max_gpus = read_count(in, "max_gpus");
   w.max_nodes = read_count(in, "max_nodes");

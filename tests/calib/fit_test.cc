@@ -35,8 +35,8 @@ TEST(FitCluster, LinearizedAgainItMovesByLessThanItClaimsToKnow) {
   const ClusterFit fit = fit_cluster(evidence, TwoNodeHypothesis::kMayDiffer, {});
   std::vector<Series> series;
   for (size_t w = 0; w < evidence.workloads.size(); ++w) {
-    series.push_back(
-        make_series(evidence.workloads[w], fit.parameters, w, fit.priors, fit.row_noise[w]));
+    series.push_back(make_series(evidence.workloads[w], fit.parameters, w, fit.priors,
+                                 fit.row_noise[w], fit.amplitudes[w]));
   }
   const NetworkPosterior again =
       network_posterior(solve_all(series, fit.process), series, fit.priors.network);
