@@ -151,13 +151,16 @@ double missed_at_left_out_scales(const WorkloadEvidence& workload, const SolvedS
 
 /// Workloads share a process, but other jobs, file systems and loaders disturb some more than
 /// others: those get more of it. Never less: calm where it was measured is not calm beyond.
-void find_amplitudes(const Evidence& evidence, const std::vector<SolvedSeries>& solved,
-                     ClusterFit& fit) {
+std::vector<double> missed_amplitudes(const Evidence& evidence,
+                                      const std::vector<SolvedSeries>& solved,
+                                      const ClusterFit& fit) {
+  std::vector<double> out;
   for (size_t w = 0; w < evidence.workloads.size(); ++w) {
     const double missed = missed_at_left_out_scales(evidence.workloads[w], solved[w],
                                                     fit.network.deviation, fit.amplitudes[w]);
-    fit.amplitudes[w] = std::max(1.0, missed);
+    out.push_back(std::max(1.0, missed));
   }
+  return out;
 }
 
 /// Rows that all others together do not expect get the noise that would explain them; unless most
@@ -259,9 +262,13 @@ ClusterFit fit_cluster(const Evidence& evidence, TwoNodeHypothesis hypothesis,
     std::vector<SolvedSeries> solved = solve_all(series, fit.process);
     if (own_amplitudes) {
       fit.network = network_posterior(solved, series, fit.priors.network);
-      find_amplitudes(evidence, solved, fit);
-      series = all_series(evidence, fit);
-      solved = solve_all(series, fit.process);
+      const auto amplitudes = missed_amplitudes(evidence, solved, fit);
+      for (size_t w = 0; w < amplitudes.size(); ++w) {
+        if (amplitudes[w] == fit.amplitudes[w]) continue;
+        series[w].amplitude = amplitudes[w];
+        solved[w] = solve_series(series[w], fit.process);
+      }
+      fit.amplitudes = amplitudes;
     }
     if (ingredients.outliers && round + 1 < kRounds) {
       fit.network = network_posterior(solved, series, fit.priors.network);

@@ -5,11 +5,13 @@ namespace forerun {
 LeftOut leave_out(const SolvedSeries& solved, const NetworkVector& deviation,
                   const std::vector<RowGroup>& groups) {
   const Eigen::Index n = solved.solved_excess.size();
-  const Eigen::MatrixXd inverse = solved.cholesky.solve(Eigen::MatrixXd::Identity(n, n));
+  Eigen::MatrixXd root = Eigen::MatrixXd::Identity(n, n);  // root' root = K^-1
+  solved.cholesky.matrixL().solveInPlace(root);
   const Eigen::VectorXd weights = solved.solved_excess - solved.solved_network * deviation;
   LeftOut out{Eigen::VectorXd::Zero(n), Eigen::VectorXd::Zero(n)};
   for (const RowGroup& group : groups) {
-    const Eigen::MatrixXd block = inverse(group, group);
+    const Eigen::MatrixXd columns = root(Eigen::all, group);
+    const Eigen::MatrixXd block = columns.transpose() * columns;
     const Eigen::LLT<Eigen::MatrixXd> cholesky(block);
     const Eigen::VectorXd misses = cholesky.solve(weights(group));
     out.variance(group) =

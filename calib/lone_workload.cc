@@ -48,14 +48,16 @@ std::optional<double> miss_from_one_rank(const Calibration& calibration,
 }  // namespace
 
 double lone_interval_scale(const Calibration& calibration, int network, size_t hypothesis) {
-  std::vector<double> misses;
+  std::vector<double> misses, amplitudes;
   for (const WorkloadCalibration& other : calibration.workloads) {
-    if (other.network != network) continue;
+    if (other.network != network || other.max_gpus == 1) continue;
+    amplitudes.push_back(other.amplitude);
     if (const auto miss = miss_from_one_rank(calibration, other, hypothesis)) {
       misses.push_back(*miss);
     }
   }
-  return std::max(1.0, interval_scale(misses, kBelieved));
+  return std::max(1.0, interval_scale(misses, kBelieved)) *
+         std::max(1.0, interval_scale(amplitudes, kBelieved));
 }
 
 }  // namespace forerun

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <functional>
 
 #include "calib/naive.h"
 #include "model/io/command_line.h"
@@ -108,6 +109,27 @@ std::string scaled_intervals(const NetworkCalibration& network) {
                    network.interval_scale);
 }
 
+/// Workloads that miss the formulas by clearly more than the others of their cluster do, the worst
+/// first.
+std::string disturbed_workloads(const Calibration& calibration, const NetworkCalibration& network) {
+  constexpr double kClearly = 1.5;
+  constexpr size_t kMost = 6;  // listed
+  std::vector<const WorkloadCalibration*> disturbed;
+  for (const WorkloadCalibration& w : calibration.workloads) {
+    if (&calibration.networks[w.network] == &network && w.amplitude > kClearly)
+      disturbed.push_back(&w);
+  }
+  std::ranges::stable_sort(disturbed, std::greater<>(), &WorkloadCalibration::amplitude);
+  std::string out;
+  for (size_t i = 0; i < std::min(disturbed.size(), kMost); ++i) {
+    out += formatted("  %s is %.1f times as irregular as the others: wider intervals\n",
+                     disturbed[i]->name.c_str(), disturbed[i]->amplitude);
+  }
+  if (disturbed.size() > kMost)
+    out += "  and " + std::to_string(disturbed.size() - kMost) + " less so\n";
+  return out;
+}
+
 }  // namespace
 
 std::string calibration_text(const Calibration& calibration) {
@@ -124,6 +146,7 @@ std::string calibration_text(const Calibration& calibration) {
     if (!network.bytes_known)
       out += "  no workload says its grad_bytes: a byte's cost is known only up to a factor\n";
     if (std::fabs(network.interval_scale - 1) > 0.02) out += scaled_intervals(network);
+    out += disturbed_workloads(calibration, network);
     for (const Hypothesis& h : network.hypotheses) {
       if (network.hypotheses.size() > 1)
         out += "  " + h.name + ": " + formatted("%.0f %%\n", 100 * h.weight);
@@ -143,6 +166,7 @@ Json calibration_json(const Calibration& calibration) {
   for (const WorkloadCalibration& w : calibration.workloads) {
     Json model = {{"held_out", to_json(w.held_out.value_or(HeldOut{}))},
                   {"naive", Json::object()},
+                  {"amplitude", w.amplitude},
                   {"method", w.method}};
     model["naive"] = naive_json(w.naive);
     out["models"][w.name] = model;

@@ -62,7 +62,7 @@ std::string hypotheses(const Calibration& calibration) {
     for (const Hypothesis& h : network.hypotheses)
       out += formatted("  %3.0f %%  %s\n", 100 * h.weight, h.name.c_str());
     if (network.max_nodes < 3)
-      out += "  (one and two nodes cannot tell them apart: both count alike)\n";
+      out += "  (one and two nodes cannot tell them apart: they count as they did beforehand)\n";
   }
   return out;
 }

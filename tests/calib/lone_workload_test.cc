@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "calib/calibrate.h"
+#include "calib/interval_scale.h"
 #include "calib/predictor.h"
 #include "tests/calib/synthetic.h"
 
@@ -32,16 +33,25 @@ double scale(const std::vector<Observation>& of) {
   return lone_interval_scale(calibrate_observations(of, "synthetic"), 0, 0);
 }
 
-TEST(LoneIntervalScale, NeverNarrows) {
-  EXPECT_EQ(scale(rows(1)), 1);  // the formulas hold for all three others
+/// The scale where the formulas hold for all three others and each has this amplitude.
+double scale_at_amplitude(double amplitude, const std::vector<Observation>& of = rows(1)) {
+  Calibration calibration = calibrate_observations(of, "synthetic");
+  for (WorkloadCalibration& w : calibration.workloads) w.amplitude = amplitude;
+  return lone_interval_scale(calibration, 0, 0);
 }
+
+TEST(LoneIntervalScale, NeverNarrows) { EXPECT_EQ(scale_at_amplitude(1), 1); }
 
 TEST(LoneIntervalScale, IsOneWhereNobodyCanTell) {
   std::vector<Observation> silent = rows(1);
   for (Observation& o : silent) {
     if (o.model != "lone") o.grad_bytes.reset();
   }
-  EXPECT_EQ(scale(silent), 1);
+  EXPECT_EQ(scale_at_amplitude(1, silent), 1);
+}
+
+TEST(LoneIntervalScale, WidensWhereTheOthersAreIrregular) {
+  EXPECT_NEAR(scale_at_amplitude(2), mixture_scale({2, 2, 2, 1}), 1e-5);
 }
 
 TEST(LoneIntervalScale, WidensWhereBytesAreWrong) { EXPECT_GT(scale(rows(10)), 1.2); }
