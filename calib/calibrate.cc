@@ -66,7 +66,11 @@ NetworkCalibration describe_network(const std::string& cluster, const Evidence& 
       network.bytes_known = network.bytes_known || (w.grad_bytes > 0 && p.at.world_size() > 1);
     }
   }
-  for (const SweepEvidence& sweep : evidence.sweeps) see(sweep.placement);
+  for (const SweepEvidence& sweep : evidence.sweeps) {
+    see(sweep.placement);
+    double& least = network.least_sweep_bytes;
+    least = least > 0 ? std::min(least, sweep.size_bytes) : sweep.size_bytes;
+  }
   return network;
 }
 

@@ -66,6 +66,7 @@ Json to_json(const NetworkCalibration& n) {
               {"max_nodes", n.max_nodes},
               {"max_gpus", n.max_gpus},
               {"max_gpus_per_node", n.max_gpus_per_node},
+              {"least_sweep_bytes", n.least_sweep_bytes},
               {"hypotheses", Json::array()}};
   for (const Hypothesis& h : n.hypotheses) out["hypotheses"].push_back(to_json(h));
   return out;
@@ -81,6 +82,7 @@ NetworkCalibration read_network(const JsonReader& in) {
   n.max_nodes = read_count(in, "max_nodes");
   n.max_gpus = read_count(in, "max_gpus");
   n.max_gpus_per_node = read_count(in, "max_gpus_per_node");
+  if (in.has("least_sweep_bytes")) n.least_sweep_bytes = in.at("least_sweep_bytes").non_negative();
   for (const JsonReader& h : in.at("hypotheses").items())
     n.hypotheses.push_back(read_hypothesis(h));
   if (n.hypotheses.empty()) in.at("hypotheses").fail("is empty; calibrate again");

@@ -117,6 +117,7 @@ struct NetworkCalibration {
   bool bytes_known = false;   ///< alpha and beta are per hop and byte, not only up to a factor
   double interval_scale = 1;  ///< of standard deviations on several ranks, from the inner check
   int max_nodes = 0, max_gpus = 0, max_gpus_per_node = 0;
+  double least_sweep_bytes = 0;  ///< of a collective that was swept and fitted; 0: none was
 };
 
 struct WorkloadCalibration {

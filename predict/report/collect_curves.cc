@@ -215,7 +215,11 @@ std::vector<AllreduceCurve> collect_allreduce(const Profile& profile,
           {size, median(samples), quantile(samples, 0.1), quantile(samples, 0.9)});
     }
     if (is_fitted(calibration, placement)) {
-      curve.fitted = fitted_curve(network, placement, sizes.begin()->first, sizes.rbegin()->first);
+      // Sizes that no bucket comes near were not fitted: no line there.
+      const double least =
+          std::max(sizes.begin()->first, calibration.networks.front().least_sweep_bytes);
+      const double most = sizes.rbegin()->first;
+      if (least < most) curve.fitted = fitted_curve(network, placement, least, most);
     }
     out.push_back(std::move(curve));
   }

@@ -82,7 +82,7 @@ Plot allreduce_plot(const std::vector<AllreduceCurve>& curves) {
   }
   return {"allreduce", "All-reduce time against size",
           "Dots are medians of the sweep with bars from the 10th to the 90th percentile, alone on "
-          "the network; lines are the fitted network.",
+          "the network; lines are the fitted network, over the sizes that buckets come near.",
           common_style() + size_axis('x', smallest, largest) + time_axis('y', least, most) +
               "set xlabel 'bytes per rank'\nset ylabel 'all-reduce time'\n" + blocks +
               plot_command(lines)};

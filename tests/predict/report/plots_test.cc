@@ -108,5 +108,22 @@ TEST(CollectAllreduce, TheFitIsDrawnHoweverVagueItIs) {
   }
 }
 
+TEST(CollectAllreduce, TheFitIsDrawnWhereItWasFitted) {
+  Calibration calibration;
+  NetworkCalibration network;
+  network.bytes_known = true;
+  network.intra_measured = true;
+  network.least_sweep_bytes = 1e6;
+  calibration.networks = {network};
+  Profile profile;
+  for (const double size : {1e3, 1e5, 1e7})
+    profile.network.push_back({"allreduce", "mpi", Placement({2}), size, {1e-3}});
+  const std::vector<AllreduceCurve> curves = collect_allreduce(profile, calibration);
+  ASSERT_EQ(curves.size(), 1U);
+  EXPECT_EQ(curves[0].measured.size(), 3U);
+  EXPECT_EQ(curves[0].fitted.front().size_bytes, 1e6);
+  EXPECT_NEAR(curves[0].fitted.back().size_bytes, 1e7, 1);
+}
+
 }  // namespace
 }  // namespace forerun
