@@ -69,10 +69,31 @@ std::string held_out_row(const std::string& name, const HeldOut& h,
 
 std::string parameter_row(const Parameter& p) {
   return formatted("  %-40.40s %11.4g %11.4g %11.4g   %s\n", p.name.c_str(), p.value(), p.low(),
-                   p.high(),
-                   p.determined        ? ""
-                   : p.prior_sd > 1e-3 ? "not determined by these data"
-                                       : "not in play");
+                   p.high(), p.determined ? "" : "not determined by these data");
+}
+
+bool in_play(const Parameter& p) { return p.determined || p.prior_sd > 1e-3; }
+
+/// The data left it where it was beforehand.
+bool is_unseen(const Parameter& p) { return !p.determined && p.sd > 0.999 * p.prior_sd; }
+
+std::string parameter_table(const std::vector<Parameter>& parameters) {
+  constexpr size_t kMostUnseen = 6;  // named
+  std::string out = formatted("\n  %-40s %11s %11s %11s\n", "parameter", "estimate", "5 %", "95 %");
+  std::string names;
+  size_t unseen = 0;
+  for (const Parameter& p : parameters) {
+    if (!in_play(p)) continue;
+    if (!is_unseen(p)) {
+      out += parameter_row(p);
+    } else if (++unseen <= kMostUnseen) {
+      names += (names.empty() ? "" : ", ") + p.name;
+    }
+  }
+  if (unseen == 0) return out;
+  const std::string more =
+      unseen > kMostUnseen ? " and " + std::to_string(unseen - kMostUnseen) + " more" : "";
+  return out + "  these data say nothing of " + names + more + "\n";
 }
 
 std::string held_out_table(const Calibration& calibration) {
@@ -152,11 +173,7 @@ std::string calibration_text(const Calibration& calibration) {
         out += "  " + h.name + ": " + formatted("%.0f %%\n", 100 * h.weight);
     }
   }
-  out += formatted("\n  %-40s %11s %11s %11s\n", "parameter", "estimate", "5 %", "95 %");
-  for (const Parameter& p : calibration.parameters) {
-    if (p.determined || p.prior_sd > 1e-3) out += parameter_row(p);
-  }
-  return out + held_out_table(calibration);
+  return out + parameter_table(calibration.parameters) + held_out_table(calibration);
 }
 
 Json calibration_json(const Calibration& calibration) {

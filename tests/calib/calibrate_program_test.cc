@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 
@@ -59,6 +60,15 @@ TEST_F(CalibrateProgram, WritesACalibrationAndSaysHowWrongItIs) {
   EXPECT_NE(o.out.find("Held out: the largest measured scale (4 GPUs)"), std::string::npos)
       << o.out;
   EXPECT_EQ(load_calibration(folder_ / "forerun" / "calibration.json").workloads.size(), 1u);
+}
+
+TEST_F(CalibrateProgram, NamesWhatOneNodeSaysNothingOf) {
+  write("o.csv", kRows);
+  const Outcome o = run("--observations o.csv");
+  const size_t unseen = o.out.find("these data say nothing of network.alpha_inter_s");
+  ASSERT_NE(unseen, std::string::npos) << o.out;
+  EXPECT_EQ(o.out.find("network.alpha_inter_s"),
+            unseen + std::strlen("these data say nothing of "));
 }
 
 TEST_F(CalibrateProgram, PrintsOneJsonDocument) {

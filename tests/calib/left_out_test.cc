@@ -9,6 +9,7 @@
 
 #include "calib/calibrate.h"
 #include "calib/predictor.h"
+#include "calib/report.h"
 #include "tests/calib/synthetic.h"
 
 namespace forerun {
@@ -102,6 +103,14 @@ TEST(Amplitude, GrowsOfTheWorkloadThatScalesDisturb) {
       EXPECT_LT(w.amplitude, 1.5) << w.name;
     }
   }
+}
+
+TEST(Amplitude, IsReported) {
+  const Calibration calibration = calibrate_observations(four_workloads(0.4), "synthetic");
+  const std::string text = calibration_text(calibration);
+  EXPECT_NE(text.find("unruly is 2."), std::string::npos) << text;
+  EXPECT_EQ(text.find("calm is"), std::string::npos);
+  EXPECT_GT(calibration_json(calibration)["models"]["unruly"]["amplitude"], 2);
 }
 
 TEST(Amplitude, KeepsTheOthersIntervalsNarrow) {
