@@ -117,8 +117,9 @@ std::vector<FittedPoint> fitted_points(const std::vector<FitPoint>& points,
 double probability_of_like_more(const ClusterFit& fit, int measured_max_nodes) {
   const double prior = 1 - kTwoNodesDiffer;
   if (measured_max_nodes < 3) return prior;
-  const double tau = fit.parameters.network[kTwoNodes];
+  const double tau = fit.parameters.network[kTwoNodes];  // its prior's mean is 0
   const double sd = std::sqrt(fit.network.covariance(kTwoNodes, kTwoNodes));
+  if (!(sd > 0)) return prior;
   const double density = std::exp(-0.5 * tau * tau / (sd * sd)) / sd;
   const double odds = prior / kTwoNodesDiffer * density * fit.priors.network.sd[kTwoNodes];
   return odds / (1 + odds);

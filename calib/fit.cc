@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <ranges>
 #include <utility>
 
 #include "calib/left_out.h"
@@ -125,12 +126,8 @@ void raise_gross_outliers(const Evidence& evidence, ClusterFit& fit) {
   }
 }
 
-/// By how much a workload is missed where a scale of several ranks is left out, times what the
-/// cluster's process claims: the 90th percentile over a normal's. Few scales say little: as if some
-/// more had been as claimed.
-double missed_at_left_out_scales(const WorkloadEvidence& workload, const SolvedSeries& solved,
-                                 const NetworkVector& deviation, double amplitude) {
-  constexpr double kBelieved = 4;  // scales
+/// The workload's rows by scale of several ranks.
+std::vector<RowGroup> scales_of_several(const WorkloadEvidence& workload) {
   std::map<Scale, RowGroup> scales;
   for (size_t i = 0; i < workload.points.size(); ++i) {
     if (workload.points[i].at.world_size() == 1) continue;
@@ -138,29 +135,43 @@ double missed_at_left_out_scales(const WorkloadEvidence& workload, const SolvedS
   }
   std::vector<RowGroup> groups;
   for (const auto& [scale, rows] : scales) groups.push_back(rows);
-  const LeftOut left_out = leave_out(solved, deviation, groups);
-  std::vector<double> misses;
-  for (const RowGroup& group : groups) {
-    for (const Eigen::Index row : group) misses.push_back(std::fabs(left_out.miss[row]));
-  }
-  if (groups.empty()) return 1;
-  const double missed = amplitude * quantile(misses, 0.9) / kNormal90;
-  const auto count = static_cast<double>(groups.size());
-  return (count * missed + kBelieved) / (count + kBelieved);
+  return groups;
 }
 
-/// Workloads share a process, but other jobs, file systems and loaders disturb some more than
-/// others: those get more of it. Never less: calm where it was measured is not calm beyond.
-std::vector<double> missed_amplitudes(const Evidence& evidence,
-                                      const std::vector<SolvedSeries>& solved,
-                                      const ClusterFit& fit) {
-  std::vector<double> out;
-  for (size_t w = 0; w < evidence.workloads.size(); ++w) {
-    const double missed = missed_at_left_out_scales(evidence.workloads[w], solved[w],
-                                                    fit.network.deviation, fit.amplitudes[w]);
-    out.push_back(std::max(1.0, missed));
+/// By how much rows are missed where their scale is left out, over what is claimed: the 90th
+/// percentile over a normal's.
+double missed_at_left_out(const std::vector<RowGroup>& scales, const SolvedSeries& solved,
+                          const NetworkVector& deviation) {
+  const LeftOut left_out = leave_out(solved, deviation, scales);
+  std::vector<double> misses;
+  for (const RowGroup& scale : scales) {
+    for (const Eigen::Index row : scale) misses.push_back(std::fabs(left_out.miss[row]));
   }
-  return out;
+  return quantile(misses, 0.9) / kNormal90;
+}
+
+/// Workloads share a process, but other jobs, file systems and loaders make some more irregular
+/// than others: those get more of it. Never less: calm where it was measured is not calm beyond.
+/// What all of them have more is the process's. Whether anything changed.
+bool find_amplitudes(const Evidence& evidence, const std::vector<SolvedSeries>& solved,
+                     ClusterFit& fit) {
+  constexpr size_t kFewest = 2;    // scales, to leave one out
+  constexpr double kBelieved = 4;  // few scales say little: as if so many more were as claimed
+  std::map<size_t, double> found;
+  for (size_t w = 0; w < evidence.workloads.size(); ++w) {
+    const std::vector<RowGroup> scales = scales_of_several(evidence.workloads[w]);
+    if (scales.size() < kFewest) continue;
+    const double missed =
+        fit.amplitudes[w] * missed_at_left_out(scales, solved[w], fit.network.deviation);
+    const auto n = static_cast<double>(scales.size());
+    found[w] = std::max(1.0, (n * missed + kBelieved) / (n + kBelieved));
+  }
+  if (found.size() < 2) return false;  // there is nobody to be compared with
+  const std::vector<double> before = fit.amplitudes;
+  const double least = std::ranges::min(found | std::views::values);
+  fit.process = amplified(fit.process, least);
+  for (const auto& [w, amplitude] : found) fit.amplitudes[w] = amplitude / least;
+  return least > 1 || fit.amplitudes != before;
 }
 
 /// Rows that all others together do not expect get the noise that would explain them; unless most
@@ -240,8 +251,6 @@ ClusterFit fit_cluster(const Evidence& evidence, TwoNodeHypothesis hypothesis,
   ClusterFit fit;
   fit.amplitudes.assign(evidence.workloads.size(), 1);
   if (general != nullptr) fit.amplitudes = general->amplitudes;
-  const bool own_amplitudes =
-      ingredients.own_amplitudes && general == nullptr && evidence.workloads.size() > 1;
   fit.priors = make_priors(evidence, hypothesis, ingredients);
   const FormulaFit formulas = fit_formulas(evidence, fit.priors);
   fit.parameters = formulas.parameters;
@@ -260,15 +269,12 @@ ClusterFit fit_cluster(const Evidence& evidence, TwoNodeHypothesis hypothesis,
       fit.process = with_uncertain_amplitudes(fit.process, series, fit.priors.network, ingredients);
     }
     std::vector<SolvedSeries> solved = solve_all(series, fit.process);
-    if (own_amplitudes) {
+    if (ingredients.own_amplitudes && general == nullptr) {
       fit.network = network_posterior(solved, series, fit.priors.network);
-      const auto amplitudes = missed_amplitudes(evidence, solved, fit);
-      for (size_t w = 0; w < amplitudes.size(); ++w) {
-        if (amplitudes[w] == fit.amplitudes[w]) continue;
-        series[w].amplitude = amplitudes[w];
-        solved[w] = solve_series(series[w], fit.process);
+      if (find_amplitudes(evidence, solved, fit)) {
+        series = all_series(evidence, fit);
+        solved = solve_all(series, fit.process);
       }
-      fit.amplitudes = amplitudes;
     }
     if (ingredients.outliers && round + 1 < kRounds) {
       fit.network = network_posterior(solved, series, fit.priors.network);

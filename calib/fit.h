@@ -1,5 +1,5 @@
-// One cluster fitted under one hypothesis: formulas, then residual process and parameters in turn
-// until they agree.
+// One cluster fitted under one hypothesis: formulas, then residual process and parameters in turn,
+// a few rounds.
 #pragma once
 
 #include "calib/posterior.h"

@@ -17,9 +17,11 @@ struct LeftOut {
   Eigen::VectorXd variance;  ///< of the miss, in log step time
 };
 
-/// `deviation`: of the network's parameters from their prior, as given. Source: Rasmussen &
-/// Williams, Gaussian Processes for Machine Learning (2006), eq. 5.12, with a block of K^-1 for
-/// its element: block^-1 is the covariance of the group's misses, block^-1 (K^-1 y) the misses.
+/// `deviation`: of the network's parameters from their prior, which is taken as known although
+/// these rows helped to find it: explain's leave-one-out, which is shown, allows for that. Source:
+/// Rasmussen & Williams, Gaussian Processes for Machine Learning (2006), eq. 5.12, with a block of
+/// K^-1 for its element: block^-1 is the covariance of the group's misses, block^-1 (K^-1 y) the
+/// misses.
 LeftOut leave_out(const SolvedSeries& solved, const NetworkVector& deviation,
                   const std::vector<RowGroup>& groups);
 

@@ -75,7 +75,7 @@ Eigen::MatrixXd evidence_by_covariance(const SolvedSeries& solved,
 }
 
 /// The amplitudes that are left out.
-std::vector<double ResidualProcess::*> left_out(const Ingredients& ingredients) {
+std::vector<double ResidualProcess::*> absent_amplitudes(const Ingredients& ingredients) {
   if (!ingredients.process)
     return {&ResidualProcess::compute_sd, &ResidualProcess::scale_sd,
             &ResidualProcess::placement_sd};
@@ -108,7 +108,8 @@ class EvidenceCost : public ceres::FirstOrderFunction {
  private:
   /// What is left out stays where it started.
   void hold_still(double* gradient) const {
-    for (const auto amplitude : left_out(ingredients_)) gradient[hyper_index(amplitude)] = 0;
+    for (const auto amplitude : absent_amplitudes(ingredients_))
+      gradient[hyper_index(amplitude)] = 0;
   }
 
   static void add_gradient(const Series& series, const ResidualProcess& of_cluster,
@@ -171,7 +172,7 @@ double lognormal_scale(double log_sd) {
 ResidualProcess default_process(const Ingredients& ingredients) {
   constexpr double kNothing = 1e-6;
   ResidualProcess process = default_process();
-  for (const auto amplitude : left_out(ingredients)) process.*amplitude = kNothing;
+  for (const auto amplitude : absent_amplitudes(ingredients)) process.*amplitude = kNothing;
   return process;
 }
 

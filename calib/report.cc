@@ -8,6 +8,7 @@
 #include "calib/naive.h"
 #include "model/io/command_line.h"
 #include "model/io/wording.h"
+#include "model/statistics.h"
 
 namespace forerun {
 namespace {
@@ -130,24 +131,29 @@ std::string scaled_intervals(const NetworkCalibration& network) {
                    network.interval_scale);
 }
 
-/// Workloads that miss the formulas by clearly more than the others of their cluster do, the worst
-/// first.
-std::string disturbed_workloads(const Calibration& calibration, const NetworkCalibration& network) {
-  constexpr double kClearly = 1.5;
+/// Workloads that miss the formulas by clearly more than the middle one of their cluster does, the
+/// worst first.
+std::string irregular_workloads(const Calibration& calibration, const NetworkCalibration& network) {
+  constexpr double kClearly = 2;
   constexpr size_t kMost = 6;  // listed
-  std::vector<const WorkloadCalibration*> disturbed;
+  std::vector<const WorkloadCalibration*> irregular;
+  std::vector<double> amplitudes;
   for (const WorkloadCalibration& w : calibration.workloads) {
-    if (&calibration.networks[w.network] == &network && w.amplitude > kClearly)
-      disturbed.push_back(&w);
+    if (&calibration.networks[w.network] != &network || w.max_gpus == 1) continue;
+    irregular.push_back(&w);
+    amplitudes.push_back(w.amplitude);
   }
-  std::ranges::stable_sort(disturbed, std::greater<>(), &WorkloadCalibration::amplitude);
+  if (irregular.empty()) return "";
+  const double usual = quantile(amplitudes, 0.5);
+  std::erase_if(irregular, [&](const auto* w) { return w->amplitude < kClearly * usual; });
+  std::ranges::stable_sort(irregular, std::greater<>(), &WorkloadCalibration::amplitude);
   std::string out;
-  for (size_t i = 0; i < std::min(disturbed.size(), kMost); ++i) {
-    out += formatted("  %s is %.1f times as irregular as the others: wider intervals\n",
-                     disturbed[i]->name.c_str(), disturbed[i]->amplitude);
+  for (size_t i = 0; i < std::min(irregular.size(), kMost); ++i) {
+    out += formatted("  %s is %.1f times as irregular as is usual here: wider intervals\n",
+                     irregular[i]->name.c_str(), irregular[i]->amplitude / usual);
   }
-  if (disturbed.size() > kMost)
-    out += "  and " + std::to_string(disturbed.size() - kMost) + " less so\n";
+  if (irregular.size() > kMost)
+    out += "  and so are " + std::to_string(irregular.size() - kMost) + " more, less so\n";
   return out;
 }
 
@@ -167,7 +173,7 @@ std::string calibration_text(const Calibration& calibration) {
     if (!network.bytes_known)
       out += "  no workload says its grad_bytes: a byte's cost is known only up to a factor\n";
     if (std::fabs(network.interval_scale - 1) > 0.02) out += scaled_intervals(network);
-    out += disturbed_workloads(calibration, network);
+    out += irregular_workloads(calibration, network);
     for (const Hypothesis& h : network.hypotheses) {
       if (network.hypotheses.size() > 1)
         out += "  " + h.name + ": " + formatted("%.0f %%\n", 100 * h.weight);

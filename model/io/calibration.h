@@ -136,7 +136,7 @@ struct WorkloadCalibration {
   std::vector<double> shape_log_batch, shape_log_factor;  ///< CurveShape
   std::vector<FittedPoint> points;
   std::vector<UnexpectedPoint> unexpected;
-  double amplitude = 1;  ///< of what it misses the formulas by, times its cluster's
+  double amplitude = 1;  ///< its residual process's sds over its cluster's; at least 1
   std::vector<ParameterBlock> hypotheses;  ///< one for each of its network's
   std::vector<int> batches_measured;       ///< local batches, ascending
   std::vector<int> one_rank_batches;       ///< those that one rank ran

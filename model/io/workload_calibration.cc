@@ -227,6 +227,8 @@ WorkloadCalibration read_workload(const JsonReader& in) {
   if (in.has("curve_variance_per_doubling"))
     w.curve_variance = in.at("curve_variance_per_doubling").non_negative();
   w.amplitude = read_factor(in, "amplitude");
+  if (w.amplitude < 1 || w.amplitude > 1e6)
+    in.at("amplitude").fail("must be from 1 to 1e6; calibrate again");
   w.min_gpus = in.has("min_gpus") ? static_cast<int>(in.at("min_gpus").whole(1)) : 1;
   w.max_gpus = read_count(in, "max_gpus");
   w.max_nodes = read_count(in, "max_nodes");
