@@ -25,9 +25,10 @@ Series random_series(unsigned seed) {
   series.workload_prior_sd.setConstant(0.3);
   series.amplitude = 1.5;
   for (Eigen::Index i = 0; i < 12; ++i) {
-    series.at[static_cast<size_t>(i)] = {
-        .at = {.batch = 1.0 + static_cast<double>(i % 3), .ranks_per_node = std::floor(i / 3.0)},
-        .communication_share = 0.1 * static_cast<double>(i / 3)};
+    const Eigen::Index ranks = i / 3;
+    series.at[static_cast<size_t>(i)] = {.at = {.batch = 1.0 + static_cast<double>(i % 3),
+                                                .ranks_per_node = static_cast<double>(ranks)},
+                                         .communication_share = 0.1 * static_cast<double>(ranks)};
     series.excess[i] = 0.1 * normal(random);
     series.base_noise[i] = 1e-4;
     series.by_network(i, 0) = normal(random);
