@@ -3,6 +3,7 @@
 #include <torch/csrc/autograd/function_hook.h>
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <numeric>
 #include <utility>
 
@@ -54,6 +55,12 @@ BucketedStrategy::BucketedStrategy(Parameters parameters, const StrategyOptions&
 
 BucketedStrategy::~BucketedStrategy() {
   for (size_t i = 0; i < hooks_.size(); ++i) accumulators_[i]->del_post_hook(hooks_[i]);
+  const bool under_way = std::ranges::any_of(buckets_, [](const Bucket& bucket) {
+    return !std::ranges::all_of(bucket.sent, &Sent::awaited);
+  });
+  // After an error collectives may go on, and peers may never come: what they write to is not
+  // freed.
+  if (under_way) static_cast<void>(new std::vector<Bucket>(std::move(buckets_)));
 }
 
 void BucketedStrategy::attach(Communicator& group) {
@@ -87,9 +94,14 @@ bool BucketedStrategy::prepare_groups() {
   });
 }
 
+void BucketedStrategy::await(Sent& sent) {
+  sent.pending->wait();
+  sent.awaited = true;
+}
+
 void BucketedStrategy::await_all() {
   for (Bucket& bucket : buckets_) {
-    for (Sent& sent : bucket.sent) sent.pending->wait();
+    for (Sent& sent : bucket.sent) await(sent);
   }
   device_.settle();
 }
@@ -124,7 +136,7 @@ void BucketedStrategy::finish_backward() {
   }
   launch_full_buckets();
   for (Bucket& bucket : buckets_) {
-    for (Sent& sent : bucket.sent) sent.pending->wait();
+    for (Sent& sent : bucket.sent) await(sent);
   }
 }
 
@@ -145,8 +157,10 @@ void BucketedStrategy::update_buckets(int64_t step) {
 void BucketedStrategy::send(Bucket& bucket, Communicator& group, Collective collective,
                             std::span<float> buffer, Reduction reduction) {
   Mark ready = device_.mark();
-  bucket.sent.push_back({collective, static_cast<double>(buffer.size_bytes()), std::move(ready),
-                         group.start(collective, buffer, 0, reduction)});
+  bucket.sent.push_back({.collective = collective,
+                         .size_bytes = static_cast<double>(buffer.size_bytes()),
+                         .ready = std::move(ready),
+                         .pending = group.start(collective, buffer, 0, reduction)});
 }
 
 std::vector<BucketTrace> BucketedStrategy::buckets() const {

@@ -44,6 +44,7 @@ class BucketedStrategy : public Strategy {
     double size_bytes = 0;
     Mark ready;
     std::unique_ptr<PendingCollective> pending;
+    bool awaited = false;  ///< then nobody writes to its buffer any more
   };
   struct Bucket {
     std::vector<int> parameters;
@@ -68,6 +69,7 @@ class BucketedStrategy : public Strategy {
   virtual bool prepare_groups();
   /// Of `sent`, in the work of prepare(): on the thread that runs it.
   void await_all();
+  static void await(Sent& sent);
   /// The whole state of a bucket, [state_copies x length]. May be collective.
   virtual torch::Tensor whole_state(Bucket& bucket) { return bucket.state; }
   /// What this rank keeps of a whole state.

@@ -80,7 +80,7 @@ class Zero1 : public BucketedStrategy {
     }
     if (shards_ == 1) return;
     updated_ = device().mark();
-    for (Bucket& bucket : all_buckets()) bucket.sent.back().pending->wait();
+    for (Bucket& bucket : all_buckets()) await(bucket.sent.back());
     arrived_ = device().mark();
   }
 
