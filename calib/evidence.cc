@@ -102,6 +102,8 @@ Coordinates coordinates_of(const Configuration& at) {
           std::log2(at.placement.mean_ranks_per_node())};
 }
 
+Scale scale_of(const Configuration& at) { return {at.placement.nodes(), at.world_size()}; }
+
 std::string workload_name(const std::string& model, const Configuration& at) {
   const std::string suffix = name_suffix(at);
   return model.ends_with(suffix) ? model : model + suffix;

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "calib/fit_points.h"
@@ -23,6 +24,10 @@ struct Coordinates {
 };
 
 Coordinates coordinates_of(const Configuration& at);
+
+/// Nodes and ranks.
+using Scale = std::pair<int, int>;
+Scale scale_of(const Configuration& at);
 
 /// How long the collectives of one configuration's step ran, hidden or not.
 struct WirePoint {

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <ranges>
 #include <utility>
 
 #include "calib/left_out.h"
+#include "calib/own_amplitudes.h"
 #include "model/statistics.h"
 
 namespace forerun {
@@ -85,13 +85,6 @@ std::vector<Series> all_series(const Evidence& evidence, const ClusterFit& fit) 
   return series;
 }
 
-/// Nodes and ranks.
-using Scale = std::pair<int, int>;
-
-Scale scale_of(const FitPoint& point) {
-  return {point.at.placement.nodes(), point.at.placement.world_size()};
-}
-
 /// Before the process exists: rows that fall out of line count for little. Out of line is a row
 /// that differs from its own scale's other batches: a scale that differs from the formulas as a
 /// whole is what the process is there to learn.
@@ -102,7 +95,7 @@ void raise_gross_outliers(const Evidence& evidence, ClusterFit& fit) {
     const WorkloadEvidence& workload = evidence.workloads[w];
     std::map<Scale, std::vector<double>> of_scale;
     std::vector<double> misses;
-    const auto scale = [&](size_t i) { return scale_of(workload.points[i]); };
+    const auto scale = [&](size_t i) { return scale_of(workload.points[i].at); };
     for (size_t i = 0; i < workload.points.size(); ++i) {
       const FitPoint& point = workload.points[i];
       misses.push_back(std::log(point.step_time_s) - linearize_step(fit.parameters.network,
@@ -126,54 +119,6 @@ void raise_gross_outliers(const Evidence& evidence, ClusterFit& fit) {
   }
 }
 
-/// The workload's rows by scale of several ranks.
-std::vector<RowGroup> scales_of_several(const WorkloadEvidence& workload) {
-  std::map<Scale, RowGroup> scales;
-  for (size_t i = 0; i < workload.points.size(); ++i) {
-    if (workload.points[i].at.world_size() == 1) continue;
-    scales[scale_of(workload.points[i])].push_back(static_cast<Eigen::Index>(i));
-  }
-  std::vector<RowGroup> groups;
-  for (const auto& [scale, rows] : scales) groups.push_back(rows);
-  return groups;
-}
-
-/// By how much rows are missed where their scale is left out, over what is claimed: the 90th
-/// percentile over a normal's.
-double missed_at_left_out(const std::vector<RowGroup>& scales, const SolvedSeries& solved,
-                          const NetworkVector& deviation) {
-  const LeftOut left_out = leave_out(solved, deviation, scales);
-  std::vector<double> misses;
-  for (const RowGroup& scale : scales) {
-    for (const Eigen::Index row : scale) misses.push_back(std::fabs(left_out.miss[row]));
-  }
-  return quantile(misses, 0.9) / kNormal90;
-}
-
-/// Workloads share a process, but other jobs, file systems and loaders make some more irregular
-/// than others: those get more of it. Never less: calm where it was measured is not calm beyond.
-/// What all of them have more is the process's. Whether anything changed.
-bool find_amplitudes(const Evidence& evidence, const std::vector<SolvedSeries>& solved,
-                     ClusterFit& fit) {
-  constexpr size_t kFewest = 2;    // scales, to leave one out
-  constexpr double kBelieved = 4;  // few scales say little: as if so many more were as claimed
-  std::map<size_t, double> found;
-  for (size_t w = 0; w < evidence.workloads.size(); ++w) {
-    const std::vector<RowGroup> scales = scales_of_several(evidence.workloads[w]);
-    if (scales.size() < kFewest) continue;
-    const double missed =
-        fit.amplitudes[w] * missed_at_left_out(scales, solved[w], fit.network.deviation);
-    const auto n = static_cast<double>(scales.size());
-    found[w] = std::max(1.0, (n * missed + kBelieved) / (n + kBelieved));
-  }
-  if (found.size() < 2) return false;  // there is nobody to be compared with
-  const std::vector<double> before = fit.amplitudes;
-  const double least = std::ranges::min(found | std::views::values);
-  fit.process = amplified(fit.process, least);
-  for (const auto& [w, amplitude] : found) fit.amplitudes[w] = amplitude / least;
-  return least > 1 || fit.amplitudes != before;
-}
-
 /// Rows that all others together do not expect get the noise that would explain them; unless most
 /// rows of their scale are unexpected: then it is the scale that is different, and they are its
 /// only witnesses.
@@ -184,12 +129,12 @@ void raise_outliers(const Evidence& evidence, const std::vector<Series>& series,
     const auto [z, variance] = leave_out(solved[w], fit.network.deviation, one_by_one(n));
     std::map<Scale, int> rows, unexpected;
     for (Eigen::Index i = 0; i < n; ++i) {
-      const Scale scale = scale_of(evidence.workloads[w].points[i]);
+      const Scale scale = scale_of(evidence.workloads[w].points[i].at);
       ++rows[scale];
       unexpected[scale] += std::fabs(z[i]) > kOutlier;
     }
     for (Eigen::Index i = 0; i < n; ++i) {
-      const Scale scale = scale_of(evidence.workloads[w].points[i]);
+      const Scale scale = scale_of(evidence.workloads[w].points[i].at);
       if (std::fabs(z[i]) <= kOutlier || 2 * unexpected[scale] > rows[scale]) continue;
       fit.row_noise[w][i] += (z[i] * z[i] / (kOutlier * kOutlier) - 1) * variance[i];
     }
@@ -271,7 +216,12 @@ ClusterFit fit_cluster(const Evidence& evidence, TwoNodeHypothesis hypothesis,
     std::vector<SolvedSeries> solved = solve_all(series, fit.process);
     if (ingredients.own_amplitudes && general == nullptr) {
       fit.network = network_posterior(solved, series, fit.priors.network);
-      if (find_amplitudes(evidence, solved, fit)) {
+      const OwnAmplitudes found =
+          own_amplitudes(evidence, solved, fit.network.deviation, fit.amplitudes);
+      const bool changed = found.of_all > 1 || found.more != fit.amplitudes;
+      fit.process = amplified(fit.process, found.of_all);
+      fit.amplitudes = found.more;
+      if (changed) {
         series = all_series(evidence, fit);
         solved = solve_all(series, fit.process);
       }

@@ -114,5 +114,18 @@ TEST(Recovery, GradientBytesCarryAWorkloadFromOneGpuToMany) {
               0.15);
 }
 
+TEST(Recovery, TwoNodesAreToldFromMoreOrFoundAlike) {
+  const auto probability_of_like_more = [](double two_nodes) {
+    auto workloads = synthetic_cluster();
+    for (auto& w : workloads) w.model.network.two_nodes = two_nodes;
+    const auto rows = synthetic_rows(workloads, synthetic_placements(), 0.02, 3);
+    const auto hypotheses = calibrate_observations(rows, "synthetic").networks[0].hypotheses;
+    return hypotheses.size() == 1 ? 0 : hypotheses.back().weight;
+  };
+  EXPECT_GT(probability_of_like_more(0), 0.75);
+  EXPECT_EQ(probability_of_like_more(0.6), 0);  // not even fitted
+  EXPECT_EQ(probability_of_like_more(-0.6), 0);
+}
+
 }  // namespace
 }  // namespace forerun
