@@ -232,6 +232,34 @@ TEST(Ddp, CompletesTheStepOfARankThatFailed) {
   EXPECT_EQ(group.counts.size(), before + per_step);
 }
 
+/// Whether what it held is still in memory once a strategy is gone; `in_backward`: with its buckets
+/// on their way.
+bool memory_outlives_the_strategy(bool in_backward) {
+  std::vector<c10::weak_intrusive_ptr<c10::StorageImpl>> storages;
+  {
+    Net net;  // its weights lie in the buckets, too
+    const auto strategy = find_strategy("ddp").make(net.parameters(), with(kSmallBuckets));
+    EqualPeers group(2);
+    strategy->attach(group);
+    train(net, *strategy);
+    for (const torch::Tensor& held : strategy->held()) {
+      if (held.numel() > 0) storages.push_back(held.storage().getWeakStorageImpl());
+    }
+    strategy->start_backward(cpu_device().mark());
+    net.loss(input(0), target(0)).backward();
+    if (!in_backward) strategy->finish_backward();
+  }
+  const auto freed = std::ranges::count_if(storages, [](const auto& s) { return s.expired(); });
+  EXPECT_TRUE(freed == 0 || freed == std::ssize(storages)) << freed << " of " << storages.size();
+  return freed == 0;
+}
+
+// A rank that fails unwinds while its communication thread may still write to its buckets.
+TEST(Ddp, WhatACollectiveWritesToIsNotFreedUnderIt) {
+  EXPECT_TRUE(memory_outlives_the_strategy(/*in_backward=*/true));
+  EXPECT_FALSE(memory_outlives_the_strategy(/*in_backward=*/false));
+}
+
 TEST(Ddp, LeavesNoHookBehind) {
   Net net;
   {
