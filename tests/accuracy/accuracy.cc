@@ -1,10 +1,14 @@
-// accuracy FILE.csv [-v] [--alone] [--up-to GPUS] [--without INGREDIENT] [MODEL=GRAD_BYTES...]: how
-// wrong predictions are on scales that were not fitted, protocol by protocol, as a Markdown table;
-// beside the naive baselines. Points are means over placements of equal (nodes, gpus, local batch).
+// accuracy FILE.csv [-v] [--alone] [--up-to GPUS] [--without INGREDIENT] [--drop K/N]
+// [MODEL=GRAD_BYTES...]: how wrong predictions are on scales that were not fitted, protocol by
+// protocol, as a Markdown table; beside the naive baselines. Points are means over placements of
+// equal (nodes, gpus, local batch).
 // --up-to: one line a cluster, fitted on up to so many GPUs, for data that has little more than
 // world sizes.
 // --alone: each workload calibrated by itself, as if the others had not been measured.
-// --without: leaves a part of the method out. run.sh runs it on all the data.
+// --without: leaves a part of the method out.
+// --drop: leaves out each Nth fitted row, beginning with the Kth: what hangs on which rows there
+// are.
+// run.sh runs it on all the data.
 #include <cstdio>
 #include <map>
 #include <string>
@@ -23,8 +27,9 @@ struct Options {
   std::string file;
   std::map<std::string, double> grad_bytes;
   bool verbose = false;
-  bool alone = false;  ///< a calibration for each workload
-  int up_to = 0;       ///< 0: all protocols
+  bool alone = false;            ///< a calibration for each workload
+  int up_to = 0;                 ///< 0: all protocols
+  int drop = 0, drop_every = 0;  ///< 0: none
   Ingredients ingredients;
 };
 
@@ -43,7 +48,7 @@ void leave_out(Ingredients& ingredients, const std::string& name) {
 Options parse(int argc, char** argv) {
   if (argc < 2)
     throw UsageError(
-        "accuracy FILE.csv [-v] [--alone] [--up-to GPUS] [--without INGREDIENT] "
+        "accuracy FILE.csv [-v] [--alone] [--up-to GPUS] [--without INGREDIENT] [--drop K/N] "
         "[MODEL=GRAD_BYTES...]");
   Options out{.file = argv[1]};
   for (int i = 2; i < argc; ++i) {
@@ -55,6 +60,12 @@ Options parse(int argc, char** argv) {
       out.alone = true;
     } else if (text == "--up-to" && i + 1 < argc) {
       out.up_to = parse_int_list(argv[++i]).front();
+    } else if (text == "--drop" && i + 1 < argc) {
+      const std::string share = argv[++i];
+      const size_t slash = share.find('/');
+      if (slash == std::string::npos) throw UsageError("--drop takes K/N, not " + share);
+      out.drop = parse_int_list(share.substr(0, slash)).front();
+      out.drop_every = parse_int_list(share.substr(slash + 1)).front();
     } else if (text == "--without" && i + 1 < argc) {
       leave_out(out.ingredients, argv[++i]);
     } else if (equals != std::string::npos) {
@@ -78,9 +89,18 @@ Calibration calibrate_alone(const std::vector<Observation>& rows, const Options&
   return all;
 }
 
+std::vector<Observation> without_dropped(std::vector<Observation> rows, const Options& options) {
+  if (options.drop_every == 0) return rows;
+  int fitted = 0;
+  std::erase_if(rows, [&](const Observation& o) {
+    return o.role == "fit" && ++fitted % options.drop_every == options.drop % options.drop_every;
+  });
+  return rows;
+}
+
 void print(const std::string& name, const Protocol& protocol, const std::vector<Observation>& rows,
            const Options& options) {
-  const std::vector<Observation> divided = with_roles(protocol, rows);
+  const std::vector<Observation> divided = without_dropped(with_roles(protocol, rows), options);
   const Calibration calibration =
       options.alone ? calibrate_alone(divided, options)
                     : calibrate_observations(divided, options.file, options.ingredients);

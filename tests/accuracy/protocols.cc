@@ -27,6 +27,8 @@ long place(const Batches& batches, const Observation& o) {
   return std::ranges::find(of_model, o.at.local_batch) - of_model.begin();
 }
 
+bool small(const Observation& o) { return o.at.world_size() <= 8 && o.at.placement.nodes() <= 4; }
+
 /// Up to 8 GPUs on up to 4 nodes, of which some batches or placements were not measured: what small
 /// sets of measurements leave open.
 std::vector<Protocol> small_protocols(const std::vector<Observation>& rows) {
@@ -35,9 +37,6 @@ std::vector<Protocol> small_protocols(const std::vector<Observation>& rows) {
   for (const Observation& o : rows) {
     if (o.at.placement.nodes() == 1) full = std::max(full, o.at.world_size());
   }
-  const auto small = [](const Observation& o) {
-    return o.at.world_size() <= 8 && o.at.placement.nodes() <= 4;
-  };
   const auto left_out = [=](const Observation& o) {
     const long at = place(batches, o);
     return at % 2 == 1 && at + 1 < std::ssize(batches.at(o.model));
@@ -56,6 +55,28 @@ std::vector<Protocol> small_protocols(const std::vector<Observation>& rows) {
   };
 }
 
+/// Larger ones among all other scales: nothing is extrapolated.
+std::vector<Protocol> interpolating_protocols(const std::vector<Observation>& rows) {
+  const auto scale = [](const Observation& o) {
+    return std::pair{o.at.world_size(), o.at.placement.nodes()};
+  };
+  std::set<std::pair<int, int>> larger;
+  for (const Observation& o : rows) {
+    if (!small(o)) larger.insert(scale(o));
+  }
+  std::vector<Protocol> out;
+  for (const int third : {0, 1, 2}) {
+    std::set<std::pair<int, int>> left_out;
+    int place = 0;
+    for (const auto& one : larger) {
+      if (place++ % 3 == third) left_out.insert(one);
+    }
+    out.push_back({"all but a third of larger scales, " + std::to_string(third + 1),
+                   [=](const Observation& o) { return !left_out.contains(scale(o)); }, anything});
+  }
+  return out;
+}
+
 }  // namespace
 
 std::vector<Protocol> scale_protocols(const std::vector<Observation>& rows) {
@@ -67,8 +88,7 @@ std::vector<Protocol> scale_protocols(const std::vector<Observation>& rows) {
   const auto gpus = [](const Observation& o) { return o.at.world_size(); };
   const std::set<std::pair<int, int>> kRuns = {{1, 1}, {1, 2}, {1, 4}, {2, 8}, {4, 4}};
   std::vector<Protocol> out = {
-      {"<= 8 GPUs on <= 4 nodes",
-       [=](const Observation& o) { return gpus(o) <= 8 && nodes(o) <= 4; }, anything},
+      {"<= 8 GPUs on <= 4 nodes", small, anything},
       {"<= 4 GPUs, any nodes", [=](const Observation& o) { return gpus(o) <= 4; }, anything},
       {"15 runs a workload",
        [=](const Observation& o) {
@@ -84,6 +104,7 @@ std::vector<Protocol> scale_protocols(const std::vector<Observation>& rows) {
        [=](const Observation& o) { return nodes(o) > 1; }},
   };
   std::ranges::move(small_protocols(rows), std::back_inserter(out));
+  std::ranges::move(interpolating_protocols(rows), std::back_inserter(out));
   return out;
 }
 
