@@ -257,23 +257,47 @@ Method better_method(const WorkloadCheck& inside) {
   return best;
 }
 
+/// What a second fit to fewer rows missed of those left out.
+struct SecondFit {
+  std::map<std::string, WorkloadCheck> checks;  ///< by workload
+  std::set<int> in_doubt;                       ///< networks: of_less_in_kind()
+};
+
+/// Whether fewer rows leave a doubt that all of them settled: from two nodes at most nothing tells
+/// whether two are like more. Points and intervals are others for it, so that it does not count
+/// that they were good enough, or not.
+bool of_less_in_kind(const NetworkCalibration& whole, const Calibration& fewer) {
+  const NetworkCalibration* same = fewer.network_of(whole.cluster);
+  return whole.max_nodes > 2 && same != nullptr && same->max_nodes <= 2;
+}
+
 /// By how much more or less than they claimed the second fit's intervals of a network missed.
-double scale_of_misses(const Calibration& calibration, int network,
-                       const std::map<std::string, WorkloadCheck>& inside) {
+double scale_of_misses(const Calibration& calibration, int network, const SecondFit& second) {
   constexpr int kEnough = 3;       // points left out, to say anything
   constexpr size_t kBelieved = 2;  // the scale left out is nearer than those that are asked about
   std::vector<double> misses;
   for (const WorkloadCalibration& w : calibration.workloads) {
-    const auto found = inside.find(w.name);
-    if (w.network != network || found == inside.end()) continue;
+    const auto found = second.checks.find(w.name);
+    if (w.network != network || found == second.checks.end()) continue;
     if (found->second.model.points >= kEnough) misses.push_back(found->second.model.miss_90);
   }
-  return interval_scale(misses, kBelieved);
+  const double scale = interval_scale(misses, kBelieved);
+  return second.in_doubt.contains(network) ? std::max(1.0, scale) : scale;
 }
 
 Calibration with_unexpected(Calibration calibration, const std::vector<Observation>& fitted) {
   find_unexpected(points_by_workload(fitted, calibration), calibration);
   return calibration;
+}
+
+SecondFit fit_again(const Calibration& whole, const Split& split, const Profile* profile,
+                    const Ingredients& ingredients) {
+  const Calibration fewer = with_unexpected(fit_rows(split.fit, profile, ingredients), split.fit);
+  SecondFit second{.checks = check(fewer, split), .in_doubt = {}};
+  for (size_t n = 0; n < whole.networks.size(); ++n) {
+    if (of_less_in_kind(whole.networks[n], fewer)) second.in_doubt.insert(static_cast<int>(n));
+  }
+  return second;
 }
 
 Calibration calibrate(const std::vector<Observation>& rows, const Profile* profile,
@@ -287,13 +311,14 @@ Calibration calibrate(const std::vector<Observation>& rows, const Profile* profi
   Calibration calibration = fit_rows(fit, profile, ingredients);
   calibration.source = source;
   const Split inner = split_inside(fit);
-  std::map<std::string, WorkloadCheck> inside;
+  SecondFit second;
   if (!inner.fit.empty() && !inner.test.empty())
-    inside = check(with_unexpected(fit_rows(inner.fit, profile, ingredients), inner.fit), inner);
+    second = fit_again(calibration, inner, profile, ingredients);
   for (WorkloadCalibration& w : calibration.workloads) {
-    const auto found = inside.find(w.name);
-    if (found == inside.end()) continue;
-    const Method method = better_method(found->second);
+    const auto found = second.checks.find(w.name);
+    if (found == second.checks.end()) continue;
+    const Method method =
+        second.in_doubt.contains(w.network) ? Method{} : better_method(found->second);
     w.method = method.name;
     w.method_error = method.error;
     w.held_out = found->second.model;
@@ -301,7 +326,7 @@ Calibration calibrate(const std::vector<Observation>& rows, const Profile* profi
   }
   for (size_t n = 0; ingredients.misses && n < calibration.networks.size(); ++n)
     calibration.networks[n].interval_scale =
-        scale_of_misses(calibration, static_cast<int>(n), inside);
+        scale_of_misses(calibration, static_cast<int>(n), second);
   calibration = with_unexpected(std::move(calibration), fit);
   calibration.held_out_by = inner.description;
   if (has_test) {

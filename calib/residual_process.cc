@@ -20,7 +20,7 @@ struct Hyper {
 constexpr std::array<Hyper, kHyperParameters> kHyper = {{
     {&ResidualProcess::compute_sd, 0.03, 1},
     {&ResidualProcess::compute_length, 2, 0.7},
-    {&ResidualProcess::scale_sd, 0.04, 1},
+    {&ResidualProcess::scale_sd, 0.08, 1},
     {&ResidualProcess::batch_length, 3, 0.7},
     {&ResidualProcess::placement_sd, 0.02, 1},
     {&ResidualProcess::noise_sd, 0.02, 1},

@@ -37,6 +37,9 @@ std::vector<Protocol> small_protocols(const std::vector<Observation>& rows) {
   for (const Observation& o : rows) {
     if (o.at.placement.nodes() == 1) full = std::max(full, o.at.world_size());
   }
+  const auto is_full = [=](const Observation& o) {
+    return o.at.world_size() == full * o.at.placement.nodes();
+  };
   const auto left_out = [=](const Observation& o) {
     const long at = place(batches, o);
     return at % 2 == 1 && at + 1 < std::ssize(batches.at(o.model));
@@ -48,10 +51,13 @@ std::vector<Protocol> small_protocols(const std::vector<Observation>& rows) {
       {"every other batch", [=](const Observation& o) { return small(o) && !left_out(o); }, small},
       {"the middle batch", [=](const Observation& o) { return small(o) && middle(o); }, small},
       {"full nodes",
-       [=](const Observation& o) {
-         return o.at.placement.nodes() <= 4 && o.at.world_size() == full * o.at.placement.nodes();
-       },
+       [=](const Observation& o) { return is_full(o) && o.at.placement.nodes() <= 4; },
        [=](const Observation& o) { return o.at.placement.nodes() == 1; }},
+      {"1, 2 and 4 full nodes",
+       [=](const Observation& o) {
+         return is_full(o) && o.at.placement.nodes() <= 4 && o.at.placement.nodes() != 3;
+       },
+       is_full},
   };
 }
 
