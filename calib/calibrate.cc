@@ -329,6 +329,9 @@ Calibration calibrate(const std::vector<Observation>& rows, const Profile* profi
         scale_of_misses(calibration, static_cast<int>(n), second);
   calibration = with_unexpected(std::move(calibration), fit);
   calibration.held_out_by = inner.description;
+  if (!second.in_doubt.empty())
+    calibration.held_out_by +=
+        ", which had two nodes at most and had to guess whether more are like them";
   if (has_test) {
     for (WorkloadCalibration& w : calibration.workloads) {
       w.held_out.reset();

@@ -116,7 +116,8 @@ class BatchThirds {
   std::vector<int> batches_;
 };
 
-/// The workload's own rows, each from all others; fills `out.outliers`.
+/// The workload's own rows, each from all others; fills `out.outliers`. Points that were not run,
+/// but follow from what a step exposed, are not among them.
 std::vector<Residual> leave_one_out(const WorkloadCalibration& w, const ConditionedSeries& given,
                                     const std::vector<FitPoint>& fitted, WorkloadExplanation& out) {
   const auto n = static_cast<Eigen::Index>(w.points.size());
@@ -127,6 +128,8 @@ std::vector<Residual> leave_one_out(const WorkloadCalibration& w, const Conditio
   std::vector<Residual> residuals;
   for (Eigen::Index i = 0; i < n; ++i) {
     const FittedPoint& point = w.points[i];
+    const auto before = known.find(point.at);
+    if (before == known.end()) continue;
     const double precision =
         inverse(i, i) - solved.row(i).dot(given.network_covariance * solved.row(i).transpose());
     const double log_error = -given.weights[i] / precision;
@@ -135,8 +138,7 @@ std::vector<Residual> leave_one_out(const WorkloadCalibration& w, const Conditio
         std::max(1e-12, 1 / precision - point.noise_variance + given.traits.repeat_variance);
     residuals.push_back(
         {point.at, log_error, std::fabs(log_error) <= kNormal90 * std::sqrt(variance), false});
-    const auto before = known.find(point.at);
-    const double raised = point.noise_variance - (before == known.end() ? 0 : before->second);
+    const double raised = point.noise_variance - before->second;
     if (raised > noise_variance(given.process, given.series.at[i])) {
       out.outliers.push_back(
           {point.at, point.step_time_s, point.step_time_s * std::exp(log_error)});

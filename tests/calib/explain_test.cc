@@ -175,6 +175,18 @@ TEST(Explain, NamesTheRowThatWasTreatedAsAnOutlier) {
   EXPECT_NEAR(outliers.front().observed_s / outliers.front().expected_s, 10, 1);
 }
 
+TEST(Explain, PointsThatWereNotRunAreNoRows) {
+  auto all = rows();
+  std::erase_if(all, [](const Observation& o) { return o.at.world_size() == 1; });
+  for (Observation& o : all) o.exposed_comm_s = 0.3 * o.step_time_s;  // tells of one rank's step
+  const Explanation e = explain(calibrate_observations(all, "synthetic"), all);
+  for (const WorkloadExplanation& w : e.workloads) {
+    EXPECT_EQ(w.all.left_out.rows, 28);
+    EXPECT_EQ(w.by_scale.front().name, "2 GPUs");
+    for (const OutlierRow& row : w.outliers) EXPECT_GT(row.at.world_size(), 1);
+  }
+}
+
 TEST(Explain, EveryOpenParameterHasARemedy) {
   const auto one_node = rows({Placement::even(1, 1), Placement::even(1, 2), Placement::even(1, 4)});
   const Explanation e = explain(calibrate_observations(one_node, "synthetic"), one_node);
