@@ -11,9 +11,8 @@
 #include "calib/fit.h"
 #include "calib/held_out.h"
 #include "calib/inside_training.h"
-#include "calib/interval_scale.h"
 #include "calib/memory_fit.h"
-#include "calib/predictor.h"
+#include "calib/second_fit.h"
 #include "calib/unexpected.h"
 #include "model/error.h"
 
@@ -221,83 +220,9 @@ Calibration fit_rows(const std::vector<Observation>& rows, const Profile* profil
   return calibration;
 }
 
-std::map<std::string, WorkloadCheck> check(const Calibration& fitted, const Split& split) {
-  const auto fit_points = points_by_workload(split.fit, fitted);
-  const auto test_points = points_by_workload(split.test, fitted);
-  const Predictor predictor(fitted);
-  std::map<std::string, WorkloadCheck> out;
-  for (const WorkloadCalibration& w : fitted.workloads) {
-    const auto held_out = test_points.find(w.name);
-    if (held_out == test_points.end()) continue;
-    out[w.name] = check_workload(predictor, w.name, fit_points.at(w.name), held_out->second);
-  }
-  return out;
-}
-
-/// The baseline, or the formulas without what was learnt from residuals, that beat the model
-/// clearly on points neither had seen: by half at the median and not worse at the 90th percentile.
-/// One scale left out is little to judge by, so less is luck.
-struct Method {
-  std::string name = "model";
-  double error = 0;  ///< 90th percentile; 0 for the model, which has intervals of its own
-};
-Method better_method(const WorkloadCheck& inside) {
-  constexpr int kEnough = 8;
-  Method best;
-  double error = 0.5 * inside.model.ape_median;
-  if (inside.model.points < kEnough) return best;
-  std::map<std::string, HeldOut> others = inside.naive;
-  others[kFormulas] = inside.formulas;
-  for (const auto& [name, other] : others) {
-    if (other.ape_median < error && other.ape_p90 <= inside.model.ape_p90) {
-      best = {name, other.ape_p90};
-      error = other.ape_median;
-    }
-  }
-  return best;
-}
-
-/// What a second fit to fewer rows missed of those left out.
-struct SecondFit {
-  std::map<std::string, WorkloadCheck> checks;  ///< by workload
-  std::set<int> in_doubt;                       ///< networks: of_less_in_kind()
-};
-
-/// Whether fewer rows leave a doubt that all of them settled: from two nodes at most nothing tells
-/// whether two are like more. Points and intervals are others for it, so that it does not count
-/// that they were good enough, or not.
-bool of_less_in_kind(const NetworkCalibration& whole, const Calibration& fewer) {
-  const NetworkCalibration* same = fewer.network_of(whole.cluster);
-  return whole.max_nodes > 2 && same != nullptr && same->max_nodes <= 2;
-}
-
-/// By how much more or less than they claimed the second fit's intervals of a network missed.
-double scale_of_misses(const Calibration& calibration, int network, const SecondFit& second) {
-  constexpr int kEnough = 3;       // points left out, to say anything
-  constexpr size_t kBelieved = 2;  // the scale left out is nearer than those that are asked about
-  std::vector<double> misses;
-  for (const WorkloadCalibration& w : calibration.workloads) {
-    const auto found = second.checks.find(w.name);
-    if (w.network != network || found == second.checks.end()) continue;
-    if (found->second.model.points >= kEnough) misses.push_back(found->second.model.miss_90);
-  }
-  const double scale = interval_scale(misses, kBelieved);
-  return second.in_doubt.contains(network) ? std::max(1.0, scale) : scale;
-}
-
 Calibration with_unexpected(Calibration calibration, const std::vector<Observation>& fitted) {
   find_unexpected(points_by_workload(fitted, calibration), calibration);
   return calibration;
-}
-
-SecondFit fit_again(const Calibration& whole, const Split& split, const Profile* profile,
-                    const Ingredients& ingredients) {
-  const Calibration fewer = with_unexpected(fit_rows(split.fit, profile, ingredients), split.fit);
-  SecondFit second{.checks = check(fewer, split), .in_doubt = {}};
-  for (size_t n = 0; n < whole.networks.size(); ++n) {
-    if (of_less_in_kind(whole.networks[n], fewer)) second.in_doubt.insert(static_cast<int>(n));
-  }
-  return second;
 }
 
 Calibration calibrate(const std::vector<Observation>& rows, const Profile* profile,
@@ -311,33 +236,18 @@ Calibration calibrate(const std::vector<Observation>& rows, const Profile* profi
   Calibration calibration = fit_rows(fit, profile, ingredients);
   calibration.source = source;
   const Split inner = split_inside(fit);
-  SecondFit second;
-  if (!inner.fit.empty() && !inner.test.empty())
-    second = fit_again(calibration, inner, profile, ingredients);
-  for (WorkloadCalibration& w : calibration.workloads) {
-    const auto found = second.checks.find(w.name);
-    if (found == second.checks.end()) continue;
-    const Method method =
-        second.in_doubt.contains(w.network) ? Method{} : better_method(found->second);
-    w.method = method.name;
-    w.method_error = method.error;
-    w.held_out = found->second.model;
-    w.naive = found->second.naive;
-  }
-  for (size_t n = 0; ingredients.misses && n < calibration.networks.size(); ++n)
-    calibration.networks[n].interval_scale =
-        scale_of_misses(calibration, static_cast<int>(n), second);
-  calibration = with_unexpected(std::move(calibration), fit);
   calibration.held_out_by = inner.description;
-  if (!second.in_doubt.empty())
-    calibration.held_out_by +=
-        ", which had two nodes at most and had to guess whether more are like them";
+  if (!inner.fit.empty() && !inner.test.empty()) {
+    const Calibration fewer = with_unexpected(fit_rows(inner.fit, profile, ingredients), inner.fit);
+    learn_from_second_fit(fewer, inner, ingredients, calibration);
+  }
+  calibration = with_unexpected(std::move(calibration), fit);
   if (has_test) {
     for (WorkloadCalibration& w : calibration.workloads) {
       w.held_out.reset();
       w.naive.clear();
     }
-    for (const auto& [name, result] : check(calibration, outer)) {
+    for (const auto& [name, result] : check_workloads(calibration, outer)) {
       auto w = std::find_if(calibration.workloads.begin(), calibration.workloads.end(),
                             [&wanted = name](const auto& c) { return c.name == wanted; });
       w->held_out = result.model;
@@ -351,22 +261,6 @@ Calibration calibrate(const std::vector<Observation>& rows, const Profile* profi
 }
 
 }  // namespace
-
-std::map<std::string, std::vector<FitPoint>> points_by_workload(
-    const std::vector<Observation>& rows, const Calibration& calibration) {
-  std::map<const NetworkCalibration*, std::vector<Observation>> by_network;
-  for (const Observation& row : rows)
-    by_network[calibration.network_of(row.cluster)].push_back(row);
-  by_network.erase(nullptr);
-  std::map<std::string, std::vector<FitPoint>> out;
-  const bool several = calibration.networks.size() > 1;
-  for (const auto& [network, of_network] : by_network) {
-    for (WorkloadEvidence& w : gather_evidence(of_network).workloads) {
-      out[cluster_prefix(network->cluster, several, ':') + w.traits.name] = std::move(w.points);
-    }
-  }
-  return out;
-}
 
 Calibration calibrate_observations(const std::vector<Observation>& rows, const std::string& source,
                                    const Ingredients& ingredients) {

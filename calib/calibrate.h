@@ -2,11 +2,9 @@
 // out.
 #pragma once
 
-#include <map>
 #include <string>
 #include <vector>
 
-#include "calib/evidence.h"
 #include "calib/ingredients.h"
 #include "model/io/calibration.h"
 #include "model/io/observations.h"
@@ -23,10 +21,5 @@ Calibration calibrate_observations(const std::vector<Observation>& rows, const s
 /// The same for what `measure` wrote, with its sweeps, memory and machine. Throws Refusal where
 /// ranks shared a GPU.
 Calibration calibrate_profile(const Profile& profile, const std::string& source);
-
-/// Points of each workload of a calibration, by its name there; without those of clusters that it
-/// does not know.
-std::map<std::string, std::vector<FitPoint>> points_by_workload(
-    const std::vector<Observation>& rows, const Calibration& calibration);
 
 }  // namespace forerun

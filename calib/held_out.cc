@@ -210,4 +210,34 @@ WorkloadCheck check_workload(const Predictor& predictor, const std::string& name
   return check;
 }
 
+std::map<std::string, std::vector<FitPoint>> points_by_workload(
+    const std::vector<Observation>& rows, const Calibration& calibration) {
+  std::map<const NetworkCalibration*, std::vector<Observation>> by_network;
+  for (const Observation& row : rows)
+    by_network[calibration.network_of(row.cluster)].push_back(row);
+  by_network.erase(nullptr);
+  std::map<std::string, std::vector<FitPoint>> out;
+  const bool several = calibration.networks.size() > 1;
+  for (const auto& [network, of_network] : by_network) {
+    for (WorkloadEvidence& w : gather_evidence(of_network).workloads) {
+      out[cluster_prefix(network->cluster, several, ':') + w.traits.name] = std::move(w.points);
+    }
+  }
+  return out;
+}
+
+std::map<std::string, WorkloadCheck> check_workloads(const Calibration& fitted,
+                                                     const Split& split) {
+  const auto fit_points = points_by_workload(split.fit, fitted);
+  const auto test_points = points_by_workload(split.test, fitted);
+  const Predictor predictor(fitted);
+  std::map<std::string, WorkloadCheck> out;
+  for (const WorkloadCalibration& w : fitted.workloads) {
+    const auto held_out = test_points.find(w.name);
+    if (held_out == test_points.end()) continue;
+    out[w.name] = check_workload(predictor, w.name, fit_points.at(w.name), held_out->second);
+  }
+  return out;
+}
+
 }  // namespace forerun

@@ -1,6 +1,7 @@
 // How wrong predictions are on points that were not fitted.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -52,5 +53,13 @@ struct WorkloadCheck {
 WorkloadCheck check_workload(const Predictor& predictor, const std::string& name,
                              const std::vector<FitPoint>& fitted,
                              const std::vector<FitPoint>& held_out);
+
+/// Points of each workload of a calibration, by its name there; without those of clusters that it
+/// does not know.
+std::map<std::string, std::vector<FitPoint>> points_by_workload(
+    const std::vector<Observation>& rows, const Calibration& calibration);
+
+/// All workloads of a calibration that have rows to be tested on, by their names there.
+std::map<std::string, WorkloadCheck> check_workloads(const Calibration& fitted, const Split& split);
 
 }  // namespace forerun

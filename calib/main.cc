@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "calib/calibrate.h"
+#include "calib/evidence.h"
 #include "calib/explain/explanation.h"
 #include "calib/explain/plots.h"
 #include "calib/report.h"

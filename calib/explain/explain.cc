@@ -1,10 +1,10 @@
 #include <algorithm>
 
-#include "calib/calibrate.h"
 #include "calib/explain/advice.h"
 #include "calib/explain/explanation.h"
 #include "calib/explain/plan.h"
 #include "calib/explain/residuals.h"
+#include "calib/held_out.h"
 
 namespace forerun {
 

@@ -6,8 +6,8 @@
 // world sizes.
 // --alone: each workload calibrated by itself, as if the others had not been measured.
 // --without: leaves a part of the method out.
-// --drop: leaves out each Nth fitted row, beginning with the Kth: what hangs on which rows there
-// are.
+// --drop: leaves out each Nth fitted row, beginning with the Kth: how much depends on which rows
+// were measured.
 // run.sh runs it on all the data.
 #include <cstdio>
 #include <map>

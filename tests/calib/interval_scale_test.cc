@@ -47,20 +47,6 @@ TEST(IntervalScale, OfACalibrationGrowsWithWhatItsSecondFitMissed) {
   EXPECT_GT(with_largest(3).networks[0].interval_scale, 1.5 * held);
 }
 
-/// Synthetic rows on full nodes, so many of them.
-NetworkCalibration with_full_nodes(const std::vector<int>& nodes) {
-  std::vector<Placement> placements;
-  for (const int n : nodes) placements.push_back(Placement::even(n, 4 * n));
-  const auto rows = synthetic_rows(synthetic_cluster(), placements, 0.02, 3);
-  return calibrate_observations(rows, "synthetic").networks[0];
-}
-
-TEST(IntervalScale, IsNotNarrowedByACheckThatKnewLessInKind) {
-  EXPECT_LT(with_full_nodes({1, 3, 4}).interval_scale, 1);
-  // Without its largest scale the second fit has two nodes, and doubts whether they are like more.
-  EXPECT_EQ(with_full_nodes({1, 2, 4}).interval_scale, 1);
-}
-
 /// Rows at as many batches of one placement, whose excess is `sd` of white noise.
 Series white_series(int rows, double sd) {
   std::mt19937 random(7);

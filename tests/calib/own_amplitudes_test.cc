@@ -11,10 +11,55 @@
 #include "calib/report.h"
 #include "model/error.h"
 #include "model/io/atomic_file.h"
+#include "model/statistics.h"
 #include "tests/calib/synthetic.h"
 
 namespace forerun {
 namespace {
+
+/// One row on each of `scales` scales.
+WorkloadEvidence workload_on(int scales) {
+  WorkloadEvidence w;
+  for (int n = 1; n <= scales; ++n) {
+    FitPoint point;
+    point.at = {.placement = Placement::even(n, 2 * n), .local_batch = 8};
+    w.points.push_back(point);
+  }
+  return w;
+}
+
+/// As many rows that know nothing of each other, each missed by `miss` standard deviations.
+SolvedSeries missed_by(double miss, int rows) {
+  SolvedSeries solved;
+  solved.cholesky.compute(Eigen::MatrixXd::Identity(rows, rows));
+  solved.solved_excess = Eigen::VectorXd::Constant(rows, miss);
+  solved.solved_network = Eigen::MatrixXd::Zero(rows, kNetworkParameters);
+  return solved;
+}
+
+TEST(OwnAmplitudes, ByHand) {
+  Evidence evidence;
+  evidence.workloads = {workload_on(2), workload_on(2), workload_on(1)};
+  const std::vector<SolvedSeries> solved = {missed_by(3 * kNormal90, 2), missed_by(kNormal90, 2),
+                                            missed_by(9, 1)};
+  // (2 * 2 * 3 + 4) / (2 + 4) for the first, which had an amplitude of 2; (2 * 1.5 * 1 + 4) / 6.
+  const OwnAmplitudes found =
+      own_amplitudes(evidence, solved, NetworkVector::Zero(), {2, 1.5, 1.2});
+  EXPECT_NEAR(found.of_all, 7.0 / 6, 1e-12);
+  ASSERT_EQ(found.more.size(), 3u);
+  EXPECT_NEAR(found.more[0], (16.0 / 6) / (7.0 / 6), 1e-12);
+  EXPECT_EQ(found.more[1], 1);
+  EXPECT_EQ(found.more[2], 1);  // one scale: nothing to leave out
+}
+
+TEST(OwnAmplitudes, AreOneWhereOnlyOneWorkloadHasTwoScales) {
+  Evidence evidence;
+  evidence.workloads = {workload_on(2), workload_on(1)};
+  const OwnAmplitudes found =
+      own_amplitudes(evidence, {missed_by(9, 2), missed_by(9, 1)}, NetworkVector::Zero(), {3, 1});
+  EXPECT_EQ(found.of_all, 1);
+  EXPECT_EQ(found.more, (std::vector<double>{1, 1}));
+}
 
 /// The synthetic cluster with workloads `calm` and `irregular` beside its own two; each step of the
 /// last takes `disturbed` e-folds more or less, the same at all batches of a scale.

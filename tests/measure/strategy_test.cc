@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
+#include <algorithm>
+
 #include "measure/trainer.h"
 #include "tests/measure/equal_peers.h"
 #include "tests/support.h"
