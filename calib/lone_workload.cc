@@ -12,7 +12,8 @@ namespace forerun {
 namespace {
 
 constexpr size_t kEnoughRows = 8;  // on several ranks, to say anything
-constexpr size_t kBelieved = 1;  // the network was learnt from the others, so they are hit too well
+constexpr size_t kBelievedOfOthers =
+    1;  // the network was learnt from the others, so they are hit too well
 
 bool alone(const FittedPoint& point) { return point.at.world_size() == 1; }
 
@@ -56,8 +57,8 @@ double lone_interval_scale(const Calibration& calibration, int network, size_t h
       misses.push_back(*miss);
     }
   }
-  return std::max(1.0, interval_scale(misses, kBelieved)) *
-         std::max(1.0, interval_scale(amplitudes, kBelieved));
+  return std::max(1.0, interval_scale(misses, kBelievedOfOthers)) *
+         std::max(1.0, interval_scale(amplitudes, kBelievedOfOthers));
 }
 
 }  // namespace forerun
