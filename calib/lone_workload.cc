@@ -11,9 +11,8 @@
 namespace forerun {
 namespace {
 
-constexpr size_t kEnoughRows = 8;  // on several ranks, to say anything
-constexpr size_t kBelievedOfOthers =
-    1;  // the network was learnt from the others, so they are hit too well
+constexpr size_t kEnoughRows = 8;        // on several ranks, to say anything
+constexpr size_t kBelievedOfOthers = 1;  // they shaped the network, so they are hit too well
 
 bool alone(const FittedPoint& point) { return point.at.world_size() == 1; }
 
